@@ -1,0 +1,1 @@
+//! Rows to a P4Runtime target and back

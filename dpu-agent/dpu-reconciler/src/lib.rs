@@ -1,0 +1,1 @@
+//! Desired minus observed, as a state machine without sockets or clocks

@@ -1,0 +1,1 @@
+//! Felix's external dataplane protocol: frames and messages

@@ -1,0 +1,1 @@
+//! Policy model to table rows: labels, groups, verdicts

@@ -1,0 +1,39 @@
+//! Calico policy as values, the store behind the in-sync gate, and the reference evaluator.
+//!
+//! *In:* [`Update`]s, this crate's own vocabulary; `felix-bridge` is their first producer. *Out:*
+//! a [`PolicyModel`] that can be read and that says what changed ([`ChangeSet`]), and the
+//! [`evaluate`] oracle, slow and obvious, which explains each decision. The compiler reads the
+//! same model and shares nothing else with the evaluator.
+
+#![forbid(unsafe_code)]
+
+mod changes;
+mod endpoint;
+mod evaluate;
+mod flow;
+mod ids;
+mod ip_set;
+mod model;
+mod network;
+mod refuse;
+mod rule;
+mod semantics;
+mod update;
+
+pub use changes::ChangeSet;
+pub use endpoint::{HostEndpoint, Tier, WorkloadEndpoint};
+pub use evaluate::{Decision, Leg, Step, Verdict, evaluate};
+pub use flow::{Direction, Flow, L4};
+pub use ids::{HostEndpointId, IpSetId, PolicyId, PolicyKind, ProfileId, RuleId, WorkloadId};
+pub use ip_set::{IpSet, IpSetKind, Member};
+pub use model::{ModelError, PolicyModel};
+pub use network::{
+    Encapsulation, HostMetadata, IpPool, Route, RouteTypes, Service, ServiceId, ServicePort, Vtep,
+};
+pub use refuse::{Refusal, RefusalReason, Subject};
+pub use rule::{
+    Action, Family, HttpMatch, Icmp, InvalidRule, Policy, PortRange, Profile, Protocol, Rule,
+    RuleNotes, Side,
+};
+pub use semantics::{Config, HttpHandling, Semantics};
+pub use update::Update;

@@ -1,0 +1,1 @@
+//! P4Runtime messages, service stubs and client helpers

@@ -1,0 +1,1 @@
+//! P4Runtime server and packet ports round the engine

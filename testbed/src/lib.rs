@@ -1,0 +1,1 @@
+//! Labs, demo, replay, benches and the oracles

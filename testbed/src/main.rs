@@ -1,0 +1,2 @@
+//! `testbed`: labs, demo, replay and benches.
+fn main() {}
