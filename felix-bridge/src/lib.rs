@@ -6,12 +6,16 @@
 
 #![forbid(unsafe_code)]
 
+mod config;
 mod convert;
 mod dialect;
+mod mirror;
 mod reader;
 mod session;
 
+pub use config::{DEFAULTS, EndpointToHost, FailsafePort, FelixConfig};
 pub use convert::{Converted, Converter, Effect, Problem};
 pub use dialect::{Dialect, Evidence};
+pub use mirror::Mirror;
 pub use reader::{FrameReader, ReadError};
-pub use session::{Counts, Received, Session, SessionError};
+pub use session::{Counts, Played, Received, Session, SessionError};
