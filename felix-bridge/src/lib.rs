@@ -9,6 +9,8 @@
 mod config;
 mod convert;
 mod dialect;
+mod journal;
+mod link;
 mod mirror;
 mod reader;
 mod session;
@@ -16,6 +18,8 @@ mod session;
 pub use config::{DEFAULTS, EndpointToHost, FailsafePort, FelixConfig};
 pub use convert::{Converted, Converter, Effect, Problem};
 pub use dialect::{Dialect, Evidence};
+pub use journal::{Journal, JournalError, Recovered, Role};
+pub use link::{DEFAULT_SOCKET, LinkError, SessionId, Unit, VERSION as LINK_VERSION};
 pub use mirror::Mirror;
 pub use reader::{FrameReader, ReadError};
 pub use session::{Counts, Played, Received, Session, SessionError};

@@ -97,6 +97,26 @@ impl Session {
         Ok(self.take(message, &frame.body))
     }
 
+    /// As [`Session::resume`], from the messages of a mirror.
+    pub(crate) fn restore(
+        bodies: impl IntoIterator<Item = Bytes>,
+        next: u64,
+    ) -> Result<Self, SessionError> {
+        let mut session = Self::new();
+        for (body, index) in bodies.into_iter().zip(0..) {
+            let frame = Frame {
+                index,
+                offset: 0,
+                body,
+            };
+            let message = felix_proto::decode(&frame)?;
+            session.take(message, &frame.body);
+        }
+        session.next = next;
+        session.counts = Counts::default();
+        Ok(session)
+    }
+
     /// Goes on where a session left off whose mirror was kept: sequence number `next` comes next.
     ///
     /// # Errors
