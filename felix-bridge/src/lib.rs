@@ -13,7 +13,10 @@ mod journal;
 mod link;
 mod mirror;
 mod reader;
+pub mod relay;
+pub mod server;
 mod session;
+mod status;
 
 pub use config::{DEFAULTS, EndpointToHost, FailsafePort, FelixConfig};
 pub use convert::{Converted, Converter, Effect, Problem};
@@ -23,3 +26,4 @@ pub use link::{DEFAULT_SOCKET, LinkError, SessionId, Unit, VERSION as LINK_VERSI
 pub use mirror::Mirror;
 pub use reader::{FrameReader, ReadError};
 pub use session::{Counts, Played, Received, Session, SessionError};
+pub use status::{EndpointStatus, StatusBoard};
