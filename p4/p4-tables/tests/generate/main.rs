@@ -1,6 +1,12 @@
 //! Keeps `src/gen_tables.rs` and `src/drop_reason.rs` equal to what the compiled pipeline says, and
 //! the compiled pipeline equal to its sources. `BLESS=1` rewrites the generated files.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test target: a failure is a panic"
+)]
+
 mod p4info;
 mod render;
 
