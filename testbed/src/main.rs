@@ -6,6 +6,8 @@
 #![forbid(unsafe_code)]
 
 mod demo;
+mod lab;
+mod packet;
 mod replay;
 mod test;
 
