@@ -24,7 +24,7 @@ mod update;
 
 pub use changes::ChangeSet;
 pub use endpoint::{HostEndpoint, Tier, WorkloadEndpoint};
-pub use evaluate::{Decision, Leg, Step, Verdict, evaluate};
+pub use evaluate::{Decision, Leg, PROFILE_TIER, Step, StepAction, Verdict, evaluate};
 pub use flow::{Direction, Flow, L4};
 pub use ids::{HostEndpointId, IpSetId, PolicyId, PolicyKind, ProfileId, RuleId, WorkloadId};
 pub use ip_set::{IpSet, IpSetKind, Member};

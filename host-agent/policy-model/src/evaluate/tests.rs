@@ -1,0 +1,1 @@
+//! The evaluator against Calico's semantics, criterion by criterion.
