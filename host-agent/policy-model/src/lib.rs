@@ -10,6 +10,8 @@
 mod changes;
 mod endpoint;
 mod evaluate;
+#[cfg(test)]
+mod fixture;
 mod flow;
 mod ids;
 mod ip_set;
