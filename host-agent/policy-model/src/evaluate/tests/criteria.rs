@@ -179,7 +179,7 @@ fn icmp_type_zero_is_a_type() {
         r.icmp = Some(Icmp {
             kind: 0,
             code: None,
-        })
+        });
     };
     assert!(matches(echo_reply, icmp4(0, 0)));
     assert!(matches(echo_reply, icmp4(0, 7)));
@@ -188,7 +188,7 @@ fn icmp_type_zero_is_a_type() {
         r.icmp = Some(Icmp {
             kind: 3,
             code: Some(0),
-        })
+        });
     };
     assert!(matches(with_code, icmp4(3, 0)));
     assert!(!matches(with_code, icmp4(3, 1)));
@@ -200,7 +200,7 @@ fn icmp_needs_the_protocol_of_the_family() {
         r.icmp = Some(Icmp {
             kind: 128,
             code: None,
-        })
+        });
     };
     assert!(matches(echo, icmp6(128, 0)));
     assert!(matches(echo, icmp4(128, 0)));
@@ -216,7 +216,7 @@ fn negated_icmp_excludes_type_and_code_together_and_only_icmp() {
         r.not_icmp = Some(Icmp {
             kind: 8,
             code: None,
-        })
+        });
     };
     assert!(!matches(not_echo, icmp4(8, 3)));
     assert!(matches(not_echo, icmp4(0, 0)));
@@ -225,7 +225,7 @@ fn negated_icmp_excludes_type_and_code_together_and_only_icmp() {
         r.not_icmp = Some(Icmp {
             kind: 8,
             code: Some(3),
-        })
+        });
     };
     assert!(!matches(not_with_code, icmp4(8, 3)));
     assert!(matches(not_with_code, icmp4(8, 0)));

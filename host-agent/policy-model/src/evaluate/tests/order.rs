@@ -130,7 +130,12 @@ fn staged_policies_are_never_enforced_and_a_tier_of_them_is_absent() {
         (policy_id("p"), policy(&[on_port(Action::Allow, 80)])),
     ];
     let profiles = [("open", profile(&[allow()]))];
-    let absent = judged(&policies, &profiles, vec![tier("t", &[staged.clone()])], 80);
+    let absent = judged(
+        &policies,
+        &profiles,
+        vec![tier("t", std::slice::from_ref(&staged))],
+        80,
+    );
     assert_eq!(absent.trace(), "__PROFILE__||open|0|Allow");
     let mixed = vec![tier("t", &[policy_id("p"), staged])];
     let leg = judged(&policies, &profiles, mixed, 81);
