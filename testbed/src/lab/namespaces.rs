@@ -267,3 +267,62 @@ impl Lab {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use policy_model::WorkloadId;
+
+    use super::super::{Pod, Uplink};
+    use super::*;
+
+    fn topology() -> Topology {
+        let pod = |name: &str, port: u16, last: u8| Pod {
+            id: WorkloadId {
+                orchestrator: "k8s".into(),
+                workload: name.into(),
+                endpoint: "eth0".into(),
+            },
+            interface: format!("cali{port}"),
+            port,
+            mac: [2, 0, 0, 0, 0, last],
+            addresses: vec![
+                format!("10.65.0.{last}").parse().unwrap(),
+                format!("fd00:65::{last}").parse().unwrap(),
+            ],
+        };
+        Topology {
+            pods: vec![pod("shop/a", 1, 1), pod("shop/b", 2, 2)],
+            uplink: Uplink {
+                port: 3,
+                interface: "uplink0".to_owned(),
+                mac: [2, 0, 0, 0, 1, 1],
+                next_hop_mac: [2, 0, 0, 0, 1, 2],
+                node: vec!["172.20.0.11".parse().unwrap()],
+                remote: vec!["10.65.0.66".parse().unwrap()],
+            },
+        }
+    }
+
+    /// Without a switch nobody answers, and the lab says so.
+    #[test]
+    fn pods_come_up_and_ask_for_their_gateway() {
+        if let Err(error) = enter_private_network() {
+            println!("SKIP pods_come_up_and_ask_for_their_gateway: {error}, it needs root");
+            return;
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        runtime.block_on(async {
+            let lab = Lab::build(Arc::new(topology())).await.unwrap();
+            let asked = lab.ask_gateways(&[Place::Pod(0), Place::Network]).await;
+            let place = match asked {
+                Err(LabError::NoGateway { place, .. }) => place,
+                other => panic!("{other:?}"),
+            };
+            assert_eq!(place, "shop/a");
+            assert!(lab.capture.all().sent >= 2);
+        });
+    }
+}

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::net::IpAddr;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::AsRawFd;
 use std::sync::Arc;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -12,7 +12,8 @@ use nix::sys::socket::{
     AddressFamily, LinkAddr, SockFlag, SockProtocol, SockType, recvfrom, setsockopt, socket,
     sockopt,
 };
-use tokio::io::unix::AsyncFd;
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
 
 use super::super::LabError;
 use super::namespace::Namespace;
@@ -72,7 +73,8 @@ impl Capture {
             place: namespace.name().to_owned(),
             source,
         };
-        let socket = AsyncFd::new(socket).map_err(failed)?;
+        // tokio's datagram socket waits for any descriptor that reads a datagram at a time.
+        let socket = UdpSocket::from_std(socket.into()).map_err(failed)?;
         let place = namespace.name().to_owned();
         let capture = Arc::clone(self);
         tokio::spawn(async move {
@@ -83,18 +85,19 @@ impl Capture {
         Ok(())
     }
 
-    async fn follow(&self, place: &str, socket: AsyncFd<OwnedFd>) -> io::Result<()> {
+    async fn follow(&self, place: &str, socket: UdpSocket) -> io::Result<()> {
         let mut buffer = vec![0; 64 << 10];
         loop {
-            let mut ready = socket.readable().await?;
-            match recvfrom::<LinkAddr>(socket.as_raw_fd(), &mut buffer) {
+            let frame = socket.async_io(Interest::READABLE, || {
+                recvfrom::<LinkAddr>(socket.as_raw_fd(), &mut buffer).map_err(io::Error::from)
+            });
+            match frame.await {
                 Ok((length, Some(from))) if from.hatype() == ETHERNET => {
                     self.note(place, &buffer[..length], from.pkttype() == OUTGOING);
                 }
                 Ok(_) => {}
-                Err(Errno::EAGAIN) => ready.clear_ready(),
-                Err(Errno::EINTR | Errno::ENETDOWN) => {}
-                Err(error) => return Err(error.into()),
+                Err(error) if error.raw_os_error() == Some(Errno::ENETDOWN as i32) => {}
+                Err(error) => return Err(error),
             }
         }
     }
