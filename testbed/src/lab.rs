@@ -6,6 +6,7 @@
 
 pub(crate) mod memory;
 pub(crate) mod namespaces;
+pub(crate) mod packet;
 mod topology;
 
 pub(crate) use topology::{GATEWAY_MAC, Place, Pod, Topology, Uplink};

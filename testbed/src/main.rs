@@ -7,7 +7,6 @@
 
 mod demo;
 mod lab;
-mod packet;
 mod replay;
 mod test;
 

@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::{LabError, Outcome, Place, Probe, Topology};
-use crate::packet::Mark;
+use crate::lab::packet::Mark;
 use capture::Capture;
 use namespace::Namespace;
 

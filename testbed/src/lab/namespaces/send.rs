@@ -11,7 +11,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 use super::super::Probe;
-use crate::packet::payload;
+use crate::lab::packet::payload;
 
 /// A socket that is bound and has sent nothing.
 #[derive(Debug)]
