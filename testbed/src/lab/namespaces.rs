@@ -212,7 +212,9 @@ impl Lab {
         for mark in marks {
             while self.capture.of(mark).sent == 0 {
                 if Instant::now() > end {
-                    return Err(LabError::NotSent { mark: format!("{mark:?}") });
+                    return Err(LabError::NotSent {
+                        mark: format!("{mark:?}"),
+                    });
                 }
                 sleep(LOOK).await;
             }
@@ -228,9 +230,14 @@ impl Lab {
         }
         let mut all = Vec::with_capacity(probes.len());
         for (place, probes) in by_place {
-            let loaded = self.inside(place)?.inside("opening the sockets of probes", || {
-                probes.iter().map(|probe| send::load(probe)).collect::<Result<Vec<_>, _>>()
-            })?;
+            let loaded = self
+                .inside(place)?
+                .inside("opening the sockets of probes", || {
+                    probes
+                        .iter()
+                        .map(|probe| send::load(probe))
+                        .collect::<Result<Vec<_>, _>>()
+                })?;
             all.extend(probes.into_iter().zip(loaded));
         }
         all.sort_by_key(|(probe, _)| probe.tag);

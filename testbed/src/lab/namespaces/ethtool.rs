@@ -62,7 +62,10 @@ pub(super) fn complete_checksums(interface: &str) -> io::Result<()> {
 
     let name = [interface.as_bytes(), &[0]].concat();
     let bit = attribute(ETHTOOL_A_BITSET_BIT_NAME, b"tx-checksum-ip-generic\0");
-    let bits = nested(ETHTOOL_A_BITSET_BITS, &nested(ETHTOOL_A_BITSET_BITS_BIT, &bit));
+    let bits = nested(
+        ETHTOOL_A_BITSET_BITS,
+        &nested(ETHTOOL_A_BITSET_BITS_BIT, &bit),
+    );
     let body = [
         nested(
             ETHTOOL_A_FEATURES_HEADER,

@@ -34,7 +34,9 @@ pub(super) enum Talk {
     Stream(TcpStream),
     Datagram(UdpSocket),
     /// The capture alone tells; the socket keeps the protocol known to the kernel.
-    Silent { _socket: Socket },
+    Silent {
+        _socket: Socket,
+    },
 }
 
 /// Makes the socket of a probe, in the calling thread's namespace.
@@ -98,7 +100,9 @@ impl Talk {
     /// Waits for the other end's answer; none where only a capture can tell.
     pub(super) async fn answered(self, patience: Duration) -> Option<bool> {
         match self {
-            Self::Stream(stream) => Some(timeout(patience, converse(stream)).await.is_ok_and(|r| r)),
+            Self::Stream(stream) => {
+                Some(timeout(patience, converse(stream)).await.is_ok_and(|r| r))
+            }
             Self::Datagram(socket) => {
                 let mut buffer = [0; 64];
                 let got = timeout(patience, socket.recv(&mut buffer)).await;

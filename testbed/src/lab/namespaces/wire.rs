@@ -139,8 +139,8 @@ impl Host {
             .address(mac.to_vec())
             .setns_by_fd(namespace.descriptor())
             .build();
-        let mut link = LinkVeth::new(name, "eth0")
-            .set_info_data(InfoData::Veth(InfoVeth::Peer(peer)));
+        let mut link =
+            LinkVeth::new(name, "eth0").set_info_data(InfoData::Veth(InfoVeth::Peer(peer)));
         if let Some(own) = own_mac {
             link = link.address(own.to_vec());
         }

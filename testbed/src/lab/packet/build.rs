@@ -146,11 +146,7 @@ pub(crate) fn arp_request(src_mac: [u8; 6], src: Ipv4Addr, target: Ipv4Addr) -> 
 }
 
 /// A question for the MAC of `target` (RFC 4861, 4.3), to its solicited-node address.
-pub(crate) fn neighbour_solicitation(
-    src_mac: [u8; 6],
-    src: Ipv6Addr,
-    target: Ipv6Addr,
-) -> Vec<u8> {
+pub(crate) fn neighbour_solicitation(src_mac: [u8; 6], src: Ipv6Addr, target: Ipv6Addr) -> Vec<u8> {
     let last = target.octets();
     let group = Ipv6Addr::from([
         0xff, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0xff, last[13], last[14], last[15],

@@ -19,7 +19,9 @@ pub(crate) fn internet<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u16 {
 
 /// The checksum of a layer 4 message with the pseudo-header of its family.
 pub(crate) fn transport(src: IpAddr, dst: IpAddr, protocol: u8, message: &[u8]) -> u16 {
-    let length = u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes();
+    let length = u32::try_from(message.len())
+        .unwrap_or(u32::MAX)
+        .to_be_bytes();
     let tail = [0, 0, 0, protocol];
     match (src, dst) {
         (IpAddr::V4(src), IpAddr::V4(dst)) => internet([
@@ -29,13 +31,7 @@ pub(crate) fn transport(src: IpAddr, dst: IpAddr, protocol: u8, message: &[u8]) 
             &length[2..],
             message,
         ]),
-        (src, dst) => internet([
-            &v6(src)[..],
-            &v6(dst)[..],
-            &length[..],
-            &tail[..],
-            message,
-        ]),
+        (src, dst) => internet([&v6(src)[..], &v6(dst)[..], &length[..], &tail[..], message]),
     }
 }
 
@@ -76,6 +72,9 @@ mod tests {
 
     #[test]
     fn an_odd_last_byte_counts_as_a_high_one() {
-        assert_eq!(internet([&[1u8, 2, 3][..]]), internet([&[1u8, 2, 3, 0][..]]));
+        assert_eq!(
+            internet([&[1u8, 2, 3][..]]),
+            internet([&[1u8, 2, 3, 0][..]])
+        );
     }
 }

@@ -38,7 +38,12 @@ fn parse(frame: &[u8]) -> Option<Seen> {
                 return Some(Seen::Other);
             }
             let protocol = *body.get(9)?;
-            Some(Seen::Packet(mark(src, dst.into(), protocol, body.get(20..)?)))
+            Some(Seen::Packet(mark(
+                src,
+                dst.into(),
+                protocol,
+                body.get(20..)?,
+            )))
         }
         [0x86, 0xdd] => {
             let src = Ipv6Addr::from(octets::<16>(body, 8)?);
@@ -165,7 +170,10 @@ mod tests {
     };
 
     fn flows() -> Vec<Flow> {
-        let ports = L4::Ports { src: 40_000, dst: 80 };
+        let ports = L4::Ports {
+            src: 40_000,
+            dst: 80,
+        };
         let kinds = [
             (Protocol::TCP, ports, 8),
             (Protocol::UDP, ports, 8),
