@@ -13,8 +13,10 @@ mod evaluate;
 mod flow;
 mod ids;
 mod ip_set;
+mod members;
 mod model;
 mod network;
+mod owners;
 mod refuse;
 mod rule;
 mod semantics;
@@ -26,7 +28,8 @@ pub use evaluate::{Decision, Leg, Step, Verdict, evaluate};
 pub use flow::{Direction, Flow, L4};
 pub use ids::{HostEndpointId, IpSetId, PolicyId, PolicyKind, ProfileId, RuleId, WorkloadId};
 pub use ip_set::{IpSet, IpSetKind, Member};
-pub use model::{ModelError, PolicyModel};
+pub use members::Members;
+pub use model::{Labels, ModelError, PolicyModel, WireguardPeer};
 pub use network::{
     Encapsulation, HostMetadata, IpPool, Route, RouteTypes, Service, ServiceId, ServicePort, Vtep,
 };
