@@ -20,7 +20,7 @@ control Endpoint(inout headers_t hdr, inout metadata_t md, inout standard_metada
 
     @name(".endpoint_port") @id(0x02000001)
     table endpoint_port {
-        key = { sm.ingress_port : exact @name("ingress_port"); }
+        key = { md.in_port : exact @name("ingress_port"); }
         actions = { workload_port; uplink_port; closed_port; @defaultonly NoAction; }
         const default_action = NoAction;
         size = 512;
@@ -32,7 +32,7 @@ control Endpoint(inout headers_t hdr, inout metadata_t md, inout standard_metada
     @name(".endpoint_mac") @id(0x02000002)
     table endpoint_mac {
         key = {
-            sm.ingress_port : exact @name("ingress_port");
+            md.in_port : exact @name("ingress_port");
             hdr.ethernet.src : exact @name("src_mac");
         }
         actions = { permit_mac; @defaultonly NoAction; }
@@ -51,7 +51,7 @@ control Endpoint(inout headers_t hdr, inout metadata_t md, inout standard_metada
     @name(".endpoint_source_v4") @id(0x02000003)
     table endpoint_source_v4 {
         key = {
-            sm.ingress_port : exact @name("ingress_port");
+            md.in_port : exact @name("ingress_port");
             hdr.ipv4.src : lpm @name("src");
         }
         actions = { source_endpoint; @defaultonly NoAction; }
@@ -62,7 +62,7 @@ control Endpoint(inout headers_t hdr, inout metadata_t md, inout standard_metada
     @name(".endpoint_source_v6") @id(0x02000004)
     table endpoint_source_v6 {
         key = {
-            sm.ingress_port : exact @name("ingress_port");
+            md.in_port : exact @name("ingress_port");
             hdr.ipv6.src : lpm @name("src");
         }
         actions = { source_endpoint; @defaultonly NoAction; }

@@ -86,7 +86,7 @@ control Gateway(inout headers_t hdr, inout metadata_t md, inout standard_metadat
                 md.answer_len = md.answer_len + 4;
             }
             truncate(md.answer_len);
-            sm.egress_spec = sm.ingress_port;
+            sm.egress_spec = md.in_port;
         } else {
             md.drop_reason = DROP_NEIGHBOUR;
         }

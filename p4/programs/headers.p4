@@ -234,7 +234,10 @@ struct metadata_t {
     /* Route. */
     bit<32>  next_hop;
 
-    /* Carried into the second pass: the egress leg has allowed the packet. */
+    /* Carried into the second pass, which starts with all other metadata zero: the egress leg has
+     * allowed the packet, and where the packet came from. */
     @field_list(1)
     bit<1>   egress_done;
+    @field_list(1)
+    bit<9>   in_port;
 }

@@ -45,6 +45,9 @@ control Pipeline(inout headers_t hdr, inout metadata_t md, inout standard_metada
     apply {
         bit<1> again = 0;
         acl_settings.apply();
+        if (md.egress_done == 0) {
+            md.in_port = sm.ingress_port;
+        }
 
         if (sm.parser_error == error.HeaderTooShort) {
             md.drop_reason = DROP_EXTENSION_HEADERS;

@@ -10,6 +10,8 @@
 mod changes;
 mod endpoint;
 mod evaluate;
+#[cfg(test)]
+mod fixture;
 mod flow;
 mod ids;
 mod ip_set;
@@ -24,7 +26,7 @@ mod update;
 
 pub use changes::ChangeSet;
 pub use endpoint::{HostEndpoint, Tier, WorkloadEndpoint};
-pub use evaluate::{Decision, Leg, Step, Verdict, evaluate};
+pub use evaluate::{Decision, Leg, PROFILE_TIER, Step, StepAction, Verdict, evaluate};
 pub use flow::{Direction, Flow, L4};
 pub use ids::{HostEndpointId, IpSetId, PolicyId, PolicyKind, ProfileId, RuleId, WorkloadId};
 pub use ip_set::{IpSet, IpSetKind, Member};

@@ -38,6 +38,8 @@ pub struct Protocol(pub u8);
 impl Protocol {
     /// ICMP.
     pub const ICMP: Self = Self(1);
+    /// IP in IP.
+    pub const IPIP: Self = Self(4);
     /// TCP.
     pub const TCP: Self = Self(6);
     /// UDP.
