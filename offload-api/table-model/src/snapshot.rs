@@ -86,9 +86,17 @@ impl TableSnapshot {
         taken
     }
 
-    /// Takes all rows of one table out.
-    pub fn clear_table(&mut self, table: TableId) {
-        self.tables.remove(&table);
+    /// Moves one table's rows over from `other`, in place of those that are here, and gives back
+    /// what was here.
+    pub fn replace_table(&mut self, table: TableId, other: &mut Self) -> Self {
+        let mut before = Self::new();
+        if let Some(rows) = self.tables.remove(&table) {
+            before.tables.insert(table, rows);
+        }
+        if let Some(rows) = other.tables.remove(&table) {
+            self.tables.insert(table, rows);
+        }
+        before
     }
 
     /// All rows, tables in order of their ids, rows of one table in no order; sort before showing
