@@ -109,8 +109,7 @@ impl Client<Connected> {
                 "The stream closed before its first message",
             )));
         }
-        let opening = self.grpc.clone();
-        let mut opening = opening;
+        let mut opening = self.grpc.clone();
         let response = timeout(
             ANSWER,
             opening.stream_channel(ReceiverStream::new(receiver)),

@@ -1,7 +1,7 @@
 //! Which program the device runs (P4Runtime 7).
 
 use thiserror::Error;
-use tonic::Status;
+use tonic::{Code, Status};
 
 use super::{Client, Primary, arbitration::Session};
 use crate::p4::v1::{
@@ -55,21 +55,29 @@ pub struct PipelineFailed {
 }
 
 impl<S> Client<S> {
-    /// The pipeline in force.
+    /// The pipeline in force; `None` if there is none yet.
     ///
     /// # Errors
-    /// The server's status; FAILED_PRECONDITION if there is no pipeline yet.
-    pub async fn pipeline(&self, parts: ResponseType) -> Result<ForwardingPipelineConfig, Status> {
+    /// The server's status.
+    pub async fn pipeline(
+        &self,
+        parts: ResponseType,
+    ) -> Result<Option<ForwardingPipelineConfig>, Status> {
         let request = GetForwardingPipelineConfigRequest {
             device_id: self.device_id,
             response_type: parts.into(),
         };
-        let response = self
+        match self
             .grpc
             .clone()
             .get_forwarding_pipeline_config(request)
-            .await?;
-        Ok(response.into_inner().config.unwrap_or_default())
+            .await
+        {
+            Ok(response) => Ok(response.into_inner().config),
+            // Some servers say so in this way.
+            Err(status) if status.code() == Code::FailedPrecondition => Ok(None),
+            Err(status) => Err(status),
+        }
     }
 
     async fn push(
@@ -131,19 +139,13 @@ impl Client<Primary> {
     /// If the device runs another pipeline or none, with the client.
     pub async fn adopt(self, cookie: u64) -> Result<Client<Ready>, PipelineFailed> {
         let source = match self.pipeline(ResponseType::CookieOnly).await {
-            Ok(config) => match config.cookie.map(|found| found.cookie) {
-                Some(found) if found == cookie => return Ok(self.ready(Some(cookie))),
+            Ok(config) => match config.and_then(|config| config.cookie) {
+                Some(found) if found.cookie == cookie => return Ok(self.ready(Some(cookie))),
                 found => PipelineError::Another {
                     wanted: cookie,
-                    found,
+                    found: found.map(|found| found.cookie),
                 },
             },
-            Err(status) if status.code() == tonic::Code::FailedPrecondition => {
-                PipelineError::Another {
-                    wanted: cookie,
-                    found: None,
-                }
-            }
             Err(status) => PipelineError::Unknown {
                 source: Box::new(status),
             },
