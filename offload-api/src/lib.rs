@@ -7,5 +7,10 @@
 
 pub mod chunk;
 pub mod edge;
+pub mod identity;
+mod page;
+pub mod pki;
 pub mod proto;
+pub mod server;
+pub mod tls;
 pub mod types;
