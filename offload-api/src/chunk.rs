@@ -156,14 +156,16 @@ impl Assembler {
             end,
             rows,
         } = chunk;
+        if begin {
+            // A whole state that the server asked for may cut a change short.
+            self.delta = None;
+            self.snapshot = Some((generation, TableSnapshot::new()));
+        }
         if let Some((open, _)) = &self.delta {
             return Err(ChunkError::Mixed {
                 open: open.generation.0,
                 given: generation.0,
             });
-        }
-        if begin {
-            self.snapshot = Some((generation, TableSnapshot::new()));
         }
         let Some((open, state)) = &mut self.snapshot else {
             return Err(ChunkError::NoBegin(generation.0));

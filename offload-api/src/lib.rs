@@ -6,11 +6,30 @@
 //! [`table_model`] and back.
 
 pub mod chunk;
+pub mod client;
 pub mod edge;
 pub mod identity;
 mod page;
 pub mod pki;
 pub mod proto;
 pub mod server;
+pub mod sync;
 pub mod tls;
 pub mod types;
+
+/// An error with its causes, for logs and people.
+#[must_use]
+pub fn error_chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let cause_text = cause.to_string();
+        // Transparent errors say what their cause says.
+        if !text.ends_with(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        next = cause.source();
+    }
+    text
+}

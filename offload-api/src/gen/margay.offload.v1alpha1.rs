@@ -878,7 +878,7 @@ pub mod sync_response {
 /// The server holds the client's session.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Welcome {
-    /// At this generation.
+    /// At this generation, which is in force on the target.
     #[prost(uint64, tag = "1")]
     pub generation: u64,
 }
