@@ -3,7 +3,9 @@
 //! The listener does TLS, checks who calls, cuts pages, puts chunks together and turns messages into
 //! values; [`Dpu`] sees none of that.
 
+mod ledger;
 mod listen;
+mod memory;
 mod service;
 
 use std::future::Future;
@@ -23,7 +25,9 @@ use crate::types::{
     TableUsage, ToDpu,
 };
 
+pub use ledger::Ledger;
 pub use listen::{Security, ServeError, serve};
+pub use memory::{MemoryDpu, Seen};
 
 /// Why a DPU agent does not answer a question.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
