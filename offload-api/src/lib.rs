@@ -8,6 +8,7 @@
 pub mod chunk;
 pub mod client;
 pub mod edge;
+pub mod host;
 pub mod identity;
 mod page;
 pub mod pki;
