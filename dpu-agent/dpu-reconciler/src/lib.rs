@@ -27,6 +27,6 @@ mod status;
 mod transaction;
 
 pub use epoch::EpochField;
-pub use message::{Input, Output, Refusal, Report, Resume, Session};
+pub use message::{Desync, Input, Output, Refusal, Report, Session};
 pub use reconciler::{Reconciler, Settings};
 pub use status::{Drift, Status};

@@ -33,6 +33,10 @@ pub enum Input {
     ReadEnd(Result<(), String>),
     /// The write under way is over.
     Written(WriteReport),
+    /// A host opened a stream; it is answered by [`Report::Welcome`] or [`Report::Resync`] as soon as
+    /// no change of a stream before it is under way. Changes of streams before it that wait are
+    /// dropped: the host will give them again.
+    Hello(Session),
     /// A host gave a complete desired state.
     Snapshot {
         /// Whose.
@@ -93,12 +97,21 @@ pub enum Report {
         /// Why.
         reason: Refusal,
     },
-    /// A delta does not continue what is held; only a snapshot helps.
+    /// A host that opened a stream can go on with deltas.
+    Welcome {
+        /// Whose.
+        session: Session,
+        /// From this generation, which is enforced.
+        generation: Generation,
+    },
+    /// Nothing is held that this host could build on; only a snapshot helps.
     Resync {
         /// Whose.
         session: Session,
-        /// Why, for people.
-        reason: String,
+        /// Why.
+        reason: Desync,
+        /// The newest generation taken in, of any session; the snapshot must go beyond it.
+        generation: Generation,
     },
     /// A device that had lost rows has them back.
     Restored {
@@ -129,12 +142,12 @@ pub enum Report {
 /// Why a generation is not enforced.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
 pub enum Refusal {
-    /// A generation older than the one held for the same session.
-    #[error("Generation {} is stale, {} is held for this session", given.0, have.0)]
+    /// A generation that is not newer than the one held.
+    #[error("Generation {} is stale, {} is held", given.0, have.0)]
     Stale {
         /// The generation that came.
         given: Generation,
-        /// The newest one of this session.
+        /// The newest one taken in.
         have: Generation,
     },
     /// A newer snapshot came while this waited.
@@ -168,14 +181,27 @@ pub enum Refusal {
     Schema(#[from] table_model::SchemaError),
 }
 
-/// How a host goes on after it connected.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Resume {
-    /// With deltas on top of the generation that it named.
-    Continue,
-    /// With a snapshot.
-    Snapshot {
-        /// Why, for people.
-        reason: String,
+/// Why a host has to send a snapshot.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum Desync {
+    /// This agent was started anew.
+    #[error("No desired state is held yet")]
+    NoState,
+    /// The state held is another session's.
+    #[error("The state held belongs to session {held}")]
+    OtherSession {
+        /// Whose it is.
+        held: Session,
     },
+    /// A delta does not continue the generation held.
+    #[error("The delta continues generation {}, {} is held", base.0, held.0)]
+    Base {
+        /// The delta's.
+        base: Generation,
+        /// The one held.
+        held: Generation,
+    },
+    /// A delta inserts what is there or changes what is not.
+    #[error("{0}")]
+    Misfit(String),
 }

@@ -12,7 +12,7 @@ use table_model::{
 use crate::epoch::{self, EpochField};
 use crate::plan::{self, Steps};
 use crate::transaction::{Origin, Request, Transaction};
-use crate::{Drift, Input, Output, Refusal, Report, Resume, Session, Status};
+use crate::{Desync, Drift, Input, Output, Refusal, Report, Session, Status};
 
 /// How the reconciler works.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -100,6 +100,8 @@ pub struct Reconciler {
     shift: Option<u16>,
     active: Option<Transaction>,
     queue: VecDeque<Request>,
+    /// Who has opened a stream and was not answered yet.
+    greeting: Option<Session>,
     repair: Option<Origin>,
     drift_due: Duration,
     drift_pass: Option<DriftPass>,
@@ -131,6 +133,7 @@ impl Reconciler {
             shift: None,
             active: None,
             queue: VecDeque::new(),
+            greeting: None,
             repair: None,
             drift_due: Duration::ZERO,
             drift_pass: None,
@@ -149,6 +152,7 @@ impl Reconciler {
             Input::Rows(rows) => self.rows(rows),
             Input::ReadEnd(result) => self.read_end(result.is_ok()),
             Input::Written(report) => self.written(report),
+            Input::Hello(session) => self.hello(session),
             Input::Snapshot {
                 session,
                 generation,
@@ -170,6 +174,9 @@ impl Reconciler {
         loop {
             if let Some(report) = self.reports.pop_front() {
                 return Some(Output::Report(report));
+            }
+            if self.greet() {
+                continue;
             }
             if self.connected.is_none() || self.pending.is_some() || self.now < self.paused_until {
                 return None;
@@ -209,23 +216,6 @@ impl Reconciler {
             return Some(self.paused_until);
         }
         (self.committed.is_some() && self.pending.is_none()).then_some(self.drift_due)
-    }
-
-    /// How a host that names a session and generation goes on.
-    #[must_use]
-    pub fn resume(&self, session: &Session, generation: Generation) -> Resume {
-        let reason = match self.latest() {
-            None => "No desired state is held yet".to_owned(),
-            Some((held, _)) if held != session => {
-                format!("The state held belongs to session {held}, not to {session}")
-            }
-            Some((_, held)) if held != generation => format!(
-                "Generation {} is held for session {session}, not {}",
-                held.0, generation.0
-            ),
-            Some(_) => return Resume::Continue,
-        };
-        Resume::Snapshot { reason }
     }
 
     /// Where things stand.
@@ -318,6 +308,8 @@ impl Reconciler {
         match (active.undoing, active.request.origin) {
             (Some(reason), origin) => self.refuse(&origin, reason),
             (None, Origin::Restore | Origin::Drift) => {}
+            // Its host has opened another stream since, and will give it again.
+            (None, origin) if self.greeting.is_some() && origin.makes().is_some() => {}
             (None, origin) => self.queue.push_front(Request {
                 origin,
                 asked: active.request.asked,
@@ -443,10 +435,51 @@ impl Reconciler {
         waiting.or_else(active).or_else(held)
     }
 
+    fn hello(&mut self, session: Session) {
+        self.queue
+            .retain(|request| request.origin.makes().is_none());
+        self.greeting = Some(session);
+    }
+
+    /// Answers who has opened a stream, once what an older stream began is settled.
+    fn greet(&mut self) -> bool {
+        let busy = |active: &Transaction| active.request.origin.makes().is_some();
+        if self.active.as_ref().is_some_and(busy) {
+            return false;
+        }
+        let Some(session) = self.greeting.take() else {
+            return false;
+        };
+        let report = match self.latest() {
+            Some((held, generation)) if *held == session => Report::Welcome {
+                session,
+                generation,
+            },
+            _ => self.desync(session, Generation::default()),
+        };
+        self.reports.push_back(report);
+        true
+    }
+
+    fn desync(&self, session: Session, base: Generation) -> Report {
+        let (reason, generation) = match self.latest() {
+            None => (Desync::NoState, Generation::default()),
+            Some((held, generation)) if *held != session => {
+                let held = held.clone();
+                (Desync::OtherSession { held }, generation)
+            }
+            Some((_, held)) => (Desync::Base { base, held }, held),
+        };
+        Report::Resync {
+            session,
+            reason,
+            generation,
+        }
+    }
+
     fn snapshot(&mut self, session: Session, generation: Generation, rows: TableSnapshot) {
-        if let Some((held, have)) = self.latest()
-            && *held == session
-            && generation < have
+        if let Some((_, have)) = self.latest()
+            && generation <= have
         {
             let reason = Refusal::Stale {
                 given: generation,
@@ -492,11 +525,8 @@ impl Reconciler {
                 });
             }
             _ => {
-                let reason = match self.resume(&session, delta.base) {
-                    Resume::Snapshot { reason } => reason,
-                    Resume::Continue => String::new(),
-                };
-                self.reports.push_back(Report::Resync { session, reason });
+                let report = self.desync(session, delta.base);
+                self.reports.push_back(report);
             }
         }
     }
@@ -548,17 +578,24 @@ impl Reconciler {
     }
 
     fn start_delta(&mut self, session: Session, delta: TableDelta, asked: Duration) {
-        let owner = Some((session.clone(), delta.base));
-        let checked = match &self.committed {
-            Some(held) if held.owner == owner => plan::fits(&self.schema, &held.rows, &delta),
-            _ => Err(format!("Generation {} is not in force", delta.base.0)),
+        let held = self.committed.as_ref();
+        let misfit = match held.map(|held| (&held.rows, &held.owner)) {
+            Some((rows, Some((owner, have)))) if *owner == session && *have == delta.base => {
+                plan::fits(&self.schema, rows, &delta).err()
+            }
+            _ => Some(format!("Generation {} is not in force", delta.base.0)),
         };
-        if let Err(reason) = checked {
+        if let Some(text) = misfit {
             // The deltas behind it build on it.
-            self.queue.retain(
-                |request| !matches!(&request.origin, Origin::Delta { session: s, .. } if *s == session),
-            );
-            self.reports.push_back(Report::Resync { session, reason });
+            self.queue.retain(|request| {
+                !matches!(&request.origin, Origin::Delta { session: s, .. } if *s == session)
+            });
+            let generation = self.latest().map_or(delta.base, |(_, held)| held);
+            self.reports.push_back(Report::Resync {
+                session,
+                reason: Desync::Misfit(text),
+                generation,
+            });
             return;
         }
         let mut steps = plan::steps(delta.phases.clone());

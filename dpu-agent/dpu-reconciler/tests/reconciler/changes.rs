@@ -1,6 +1,6 @@
 //! Snapshots and deltas, in and out of order, with and without room.
 
-use dpu_reconciler::{Input, Refusal, Report, Resume};
+use dpu_reconciler::{Desync, Input, Refusal, Report};
 use table_model::{Generation, Phase, TableDelta, TableSnapshot, Update};
 
 use crate::lab::{BODY, Lab, POINTER, body, pointer, session, settings, state};
@@ -162,17 +162,28 @@ fn generations_only_grow_within_a_session() {
             ..
         }
     ));
-    // Another run of the host counts anew.
+    // Another run of the host goes beyond what is held, or is an old one that comes late.
+    let late = session("late");
+    lab.give(Input::Snapshot {
+        session: late.clone(),
+        generation: Generation(2),
+        rows: rows.clone(),
+    });
+    lab.run();
+    assert!(matches!(
+        lab.last(),
+        Report::Refused { session, reason: Refusal::Stale { .. }, .. } if *session == late
+    ));
     lab.give(Input::Snapshot {
         session: session("next"),
-        generation: stale,
+        generation: Generation(3),
         rows,
     });
     lab.run();
     assert!(matches!(
         lab.last(),
         Report::Enforced {
-            generation: Generation(1),
+            generation: Generation(3),
             ..
         }
     ));
@@ -222,28 +233,92 @@ fn a_delta_that_does_not_continue_asks_for_a_snapshot() {
 }
 
 #[test]
-fn resuming_needs_the_same_session_and_generation() {
+fn only_the_session_that_is_held_goes_on_with_deltas() {
     let mut lab = Lab::new();
-    let host = session("host");
-    assert!(matches!(
-        lab.reconciler.resume(&host, Generation(0)),
-        Resume::Snapshot { .. }
-    ));
+    lab.give(Input::Hello(session("host")));
+    lab.run();
+    let resync = |reason, generation| Report::Resync {
+        session: session("host"),
+        reason,
+        generation: Generation(generation),
+    };
+    assert_eq!(lab.last(), &resync(Desync::NoState, 0));
     lab.snapshot(&state([body(1, 1)]));
     lab.run();
+    lab.give(Input::Hello(session("host")));
+    lab.run();
+    let generation = Generation(1);
+    let welcome = Report::Welcome {
+        session: session("host"),
+        generation,
+    };
+    assert_eq!(lab.last(), &welcome);
+    lab.give(Input::Hello(session("other")));
+    lab.run();
     assert_eq!(
-        lab.reconciler.resume(&host, Generation(1)),
-        Resume::Continue
+        lab.last(),
+        &Report::Resync {
+            session: session("other"),
+            reason: Desync::OtherSession {
+                held: session("host")
+            },
+            generation,
+        }
     );
+}
+
+#[test]
+fn a_new_stream_is_answered_once_the_change_under_way_is_settled() {
+    let mut lab = Lab::new();
+    lab.snapshot(&state([body(1, 1)]));
+    lab.run();
+    lab.delta(&state((1..=30).map(|id| body(id, 1))));
+    lab.delta(&state([body(1, 1)]));
+    lab.step();
+    assert!(lab.device.rows().len() > 1, "the change is under way");
+    lab.give(Input::Hello(session("host")));
+    lab.run();
+    let told = &lab.reports[1..];
+    assert!(
+        matches!(
+            told,
+            [
+                Report::Enforced {
+                    generation: Generation(2),
+                    ..
+                },
+                Report::Welcome {
+                    generation: Generation(2),
+                    ..
+                }
+            ]
+        ),
+        "{told:?}"
+    );
+    assert_eq!(lab.device.rows().len(), 30, "what waited is dropped");
+}
+
+#[test]
+fn a_new_stream_is_answered_while_the_device_is_away() {
+    let mut lab = Lab::new();
+    lab.snapshot(&state([body(1, 1)]));
+    lab.run();
+    lab.delta(&state((1..=30).map(|id| body(id, 1))));
+    lab.step();
+    lab.device.reachable(false);
+    lab.give(Input::Hello(session("host")));
+    lab.run();
     assert!(matches!(
-        lab.reconciler.resume(&host, Generation(2)),
-        Resume::Snapshot { .. }
+        lab.last(),
+        Report::Welcome {
+            generation: Generation(1),
+            ..
+        }
     ));
-    let other = session("other");
-    assert!(matches!(
-        lab.reconciler.resume(&other, Generation(1)),
-        Resume::Snapshot { .. }
-    ));
+    lab.device.reachable(true);
+    lab.asked.clear();
+    lab.run();
+    assert_eq!(lab.device.rows(), state([body(1, 1)]));
 }
 
 #[test]

@@ -201,6 +201,12 @@ impl Lab {
         });
     }
 
+    /// Opens another stream: what was not answered will have to be given again.
+    pub(crate) fn hello(&mut self) {
+        self.give(Input::Hello(session("host")));
+        self.needs_snapshot = true;
+    }
+
     /// Drives until nothing is left to do but to wait for the slow timer.
     pub(crate) fn run(&mut self) {
         for _ in 0..100_000 {
@@ -227,7 +233,17 @@ impl Lab {
                     true
                 }
                 Err(dpu_backend::DeviceError::Injected(_)) => true,
-                Err(_) => false,
+                Err(_) => match self.reconciler.next(self.now) {
+                    Some(Output::Report(report)) => {
+                        self.hear(&report);
+                        self.reports.push(report);
+                        true
+                    }
+                    other => {
+                        assert!(other.is_none(), "{other:?} without a device");
+                        false
+                    }
+                },
             };
         }
         match self.reconciler.next(self.now) {

@@ -30,6 +30,7 @@ enum Event {
     Disconnect,
     NewAgent,
     Flush,
+    Hello,
     CheckDrift,
     Steps(usize),
     Run,
@@ -60,6 +61,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Disconnect),
         1 => Just(Event::NewAgent),
         1 => Just(Event::Flush),
+        1 => Just(Event::Hello),
         1 => Just(Event::CheckDrift),
         4 => (1_usize..12).prop_map(Event::Steps),
         2 => Just(Event::Run),
@@ -75,6 +77,7 @@ fn play(lab: &mut Lab, event: Event) {
         Event::Disconnect => lab.device.disconnect(),
         Event::NewAgent => lab.new_agent(),
         Event::Flush => lab.give(Input::FlushConnections),
+        Event::Hello => lab.hello(),
         Event::CheckDrift => lab.give(Input::CheckDrift),
         Event::Steps(count) => {
             for _ in 0..count {
@@ -96,7 +99,7 @@ fn rows(snapshot: &TableSnapshot) -> Vec<table_model::Row> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1000))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     /// Whatever happens on the way: no pointer ever leads nowhere, no row of every complete state is
     /// ever deleted (both watched update by update in the lab), and in the end the device holds what
