@@ -18,18 +18,26 @@ use policy_model::{Flow, L4, PolicyModel, Protocol};
 use edges::Edges;
 use random::{Deck, Random};
 
+const MOST_SOURCE_PORTS: u16 = 64;
+
 /// Makes up to `count` different flows.
 pub(crate) fn flows(model: &PolicyModel, count: usize, seed: u64) -> Vec<Flow> {
     let edges = Edges::of(model);
     let mut random = Random::new(seed);
     let (v4, v6): (Vec<_>, Vec<_>) = pairs(&edges).into_iter().partition(|(a, _)| a.is_ipv4());
-    let families = [v4, v6].map(|pairs| {
-        let is_v4 = pairs.first().is_none_or(|(a, _)| a.is_ipv4());
-        let l4s = edges.l4s(is_v4);
-        (pairs, l4s)
-    });
+    // Few addresses meet few edges often: more source ports then make more flows of them.
+    let mut families: [Family; 2] = [(v4, Vec::new()), (v6, Vec::new())];
     let size = |(pairs, l4s): &Family| pairs.len() * l4s.len();
-    let whole: usize = families.iter().map(size).sum();
+    let mut whole = 0;
+    for sources in 1..=MOST_SOURCE_PORTS {
+        for (family, v4) in families.iter_mut().zip([true, false]) {
+            family.1 = edges.l4s(v4, sources);
+        }
+        whole = families.iter().map(size).sum();
+        if whole >= count {
+            break;
+        }
+    }
     let mut flows = Vec::new();
     for family in &families {
         if family.0.is_empty() {
