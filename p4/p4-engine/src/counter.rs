@@ -1,0 +1,10 @@
+//! Counter cells.
+
+/// Packets and bytes, as every counter of bmv2 has both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct CounterValue {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes of the packets as they came in.
+    pub bytes: u64,
+}
