@@ -26,7 +26,11 @@ impl Dealer {
     /// The flows that the model's policy asks for, at most `limit` of them.
     pub(super) fn deal(&mut self, model: &PolicyModel, limit: usize) -> Vec<Flow> {
         let locals = locals(model);
-        let others: Vec<IpAddr> = locals.iter().copied().chain(remotes(model, &locals)).collect();
+        let others: Vec<IpAddr> = locals
+            .iter()
+            .copied()
+            .chain(remotes(model, &locals))
+            .collect();
         let kinds = kinds(model);
         let mut flows = Vec::new();
         // The kind turns slowest: whatever the limit, every pair is met.
@@ -99,7 +103,10 @@ fn thin(flows: Vec<Flow>, limit: usize) -> Vec<Flow> {
     }
     // A stride without a common factor with what repeats would be better still; an even one does.
     let keep = |index: usize| index * limit / whole != (index + 1) * limit / whole;
-    let kept = flows.into_iter().enumerate().filter(|(index, _)| keep(*index));
+    let kept = flows
+        .into_iter()
+        .enumerate()
+        .filter(|(index, _)| keep(*index));
     kept.map(|(_, flow)| flow).collect()
 }
 
@@ -117,7 +124,7 @@ fn locals(model: &PolicyModel) -> BTreeSet<IpAddr> {
 fn remotes(model: &PolicyModel, locals: &BTreeSet<IpAddr>) -> Vec<IpAddr> {
     let mut nets: BTreeSet<IpNet> = BTreeSet::new();
     for (_, set) in model.ip_sets() {
-        for member in &set.members {
+        for member in set.members.iter() {
             nets.insert(match member {
                 Member::Net(net) => *net,
                 Member::Port { addr, .. } => (*addr).into(),
@@ -178,9 +185,15 @@ fn is_usable(addr: IpAddr) -> bool {
 }
 
 fn rules(model: &PolicyModel) -> impl Iterator<Item = &Rule> {
-    let policies = model.policies().map(|(_, policy)| (&policy.inbound, &policy.outbound));
-    let profiles = model.profiles().map(|(_, profile)| (&profile.inbound, &profile.outbound));
-    policies.chain(profiles).flat_map(|(inbound, outbound)| inbound.iter().chain(outbound))
+    let policies = model
+        .policies()
+        .map(|(_, policy)| (&policy.inbound, &policy.outbound));
+    let profiles = model
+        .profiles()
+        .map(|(_, profile)| (&profile.inbound, &profile.outbound));
+    policies
+        .chain(profiles)
+        .flat_map(|(inbound, outbound)| inbound.iter().chain(outbound))
 }
 
 /// Protocols with the ports and types that policy names and those next to them; a source port of 0
@@ -189,13 +202,23 @@ fn kinds(model: &PolicyModel) -> BTreeSet<(Protocol, L4)> {
     let echo = L4::Icmp { kind: 8, code: 0 };
     let echo_v6 = L4::Icmp { kind: 128, code: 0 };
     let mut kinds = BTreeSet::from([(Protocol::ICMP, echo), (Protocol::ICMPV6, echo_v6)]);
-    for (protocol, port) in [(Protocol::TCP, 80), (Protocol::UDP, 53), (Protocol::SCTP, 5060)] {
+    for (protocol, port) in [
+        (Protocol::TCP, 80),
+        (Protocol::UDP, 53),
+        (Protocol::SCTP, 5060),
+    ] {
         kinds.insert((protocol, L4::Ports { src: 0, dst: port }));
     }
     for (_, set) in model.ip_sets() {
-        for member in &set.members {
+        for member in set.members.iter() {
             if let Member::Port { protocol, port, .. } = member {
-                kinds.extend(around(*protocol, PortRange { first: *port, last: *port }));
+                kinds.extend(around(
+                    *protocol,
+                    PortRange {
+                        first: *port,
+                        last: *port,
+                    },
+                ));
             }
         }
     }
@@ -226,7 +249,10 @@ fn kinds(model: &PolicyModel) -> BTreeSet<(Protocol, L4)> {
             }
         }
         for icmp in [rule.icmp, rule.not_icmp].into_iter().flatten() {
-            let codes = [icmp.code.unwrap_or(0), icmp.code.unwrap_or(0).wrapping_add(1)];
+            let codes = [
+                icmp.code.unwrap_or(0),
+                icmp.code.unwrap_or(0).wrapping_add(1),
+            ];
             for kind in [icmp.kind, icmp.kind.wrapping_add(1)] {
                 for code in codes {
                     kinds.insert((Protocol::ICMP, L4::Icmp { kind, code }));
@@ -263,7 +289,10 @@ mod tests {
 
     #[test]
     fn a_range_is_tried_at_and_outside_both_ends() {
-        let range = PortRange { first: 80, last: 90 };
+        let range = PortRange {
+            first: 80,
+            last: 90,
+        };
         let ports: Vec<u16> = around(Protocol::TCP, range)
             .filter_map(|(_, l4)| match l4 {
                 L4::Ports { dst, .. } => Some(dst),
@@ -286,7 +315,9 @@ mod tests {
         let (a, b) = (IpAddr::from([10, 0, 0, 1]), IpAddr::from([10, 0, 0, 2]));
         let mut dealer = Dealer::default();
         let l4 = L4::Ports { src: 0, dst: 80 };
-        let flows: Vec<Flow> = (0..1000).filter_map(|_| dealer.flow(a, b, Protocol::TCP, l4)).collect();
+        let flows: Vec<Flow> = (0..1000)
+            .filter_map(|_| dealer.flow(a, b, Protocol::TCP, l4))
+            .collect();
         assert_eq!(thin(flows, 100).len(), 100);
     }
 }

@@ -192,9 +192,14 @@ impl Pods {
             let mut hosts = model.hosts();
             hosts.find(|(host, _)| *host == name).map(|(_, host)| host)
         });
-        let own = |net: Option<ipnet::IpNet>, fallback: IpAddr| net.map_or(fallback, |net| net.addr());
+        let own =
+            |net: Option<ipnet::IpNet>, fallback: IpAddr| net.map_or(fallback, |net| net.addr());
         let mut node = vec![own(host.and_then(|host| host.v4), NODE_V4.into())];
-        if pods.iter().flat_map(|pod| &pod.addresses).any(IpAddr::is_ipv6) {
+        if pods
+            .iter()
+            .flat_map(|pod| &pod.addresses)
+            .any(IpAddr::is_ipv6)
+        {
             node.push(own(host.and_then(|host| host.v6), NODE_V6.into()));
         }
         Ok(Topology {
@@ -231,7 +236,13 @@ mod tests {
         let frames: Vec<usize> = plan.stages.iter().map(|stage| stage.frame).collect();
         assert_eq!(frames, [29, 50]);
         let names: Vec<&str> = plan.topology.pods.iter().map(Pod::name).collect();
-        let expected = ["ops/probe-1", "shop/api-1", "shop/db-0", "shop/web-1", "shop/web-3"];
+        let expected = [
+            "ops/probe-1",
+            "shop/api-1",
+            "shop/db-0",
+            "shop/web-1",
+            "shop/web-3",
+        ];
         assert_eq!(names, expected);
         assert_eq!(plan.topology.uplink.node, [IpAddr::from([172, 20, 0, 11])]);
     }
@@ -251,7 +262,9 @@ mod tests {
                 _ => None,
             })
             .collect();
-        for named in [5431, 5432, 5433, 8080, 8443, 8450, 8451, 9090, 9091, 9099, 9100, 9101] {
+        for named in [
+            5431, 5432, 5433, 8080, 8443, 8450, 8451, 9090, 9091, 9099, 9100, 9101,
+        ] {
             assert!(ports.contains(&named), "{named} is not tried");
         }
     }

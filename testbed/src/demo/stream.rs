@@ -44,7 +44,8 @@ fn find(named: &str) -> PathBuf {
         return path;
     }
     let manifest = std::env::var_os("CARGO_MANIFEST_DIR");
-    let manifest = manifest.map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    let manifest =
+        manifest.map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
     let streams = manifest.join("cases/felix-streams");
     let plain = streams.join(format!("{named}.felix"));
     let gzipped = streams.join(format!("{named}.felix.gz"));
