@@ -9,10 +9,18 @@
 
 #![forbid(unsafe_code)]
 
+mod builder;
 mod counter;
 mod engine;
 mod entry;
 mod error;
+mod expr;
+mod hash;
+mod ir;
+mod json;
+mod key;
+mod layout;
+mod lower;
 mod output;
 mod program;
 mod replicate;

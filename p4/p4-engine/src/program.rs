@@ -1,7 +1,13 @@
 //! A loaded program: what the control plane can see of it.
 
-use crate::entry::ActionCall;
+use std::collections::BTreeMap;
+
+use crate::entry::{ActionCall, Entry};
 use crate::error::{LoadError, SourceLocation};
+use crate::ir::{Code, KeyPlace};
+use crate::json::Document;
+use crate::layout::Layout;
+use crate::lower::{self, ErrorCodes, Standard};
 
 macro_rules! index {
     ($(#[$doc:meta])* $name:ident) => {
@@ -241,6 +247,25 @@ pub struct Program {
     pub(crate) profiles: Vec<ActionProfileInfo>,
     pub(crate) value_sets: Vec<ValueSetInfo>,
     pub(crate) headers: Vec<HeaderInfo>,
+    /// How each table's key is packed.
+    pub(crate) keys: Vec<KeyLayout>,
+    pub(crate) initial: Vec<(TableIndex, Entry)>,
+    pub(crate) layout: Layout,
+    pub(crate) constants: Vec<u64>,
+    pub(crate) fast: Code,
+    pub(crate) traced: Code,
+    pub(crate) errors: BTreeMap<i64, String>,
+    pub(crate) error_codes: ErrorCodes,
+    /// Headers in the order of the deparser.
+    pub(crate) deparse: Vec<u16>,
+    pub(crate) standard: Option<Standard>,
+}
+
+/// Where the fields of a table's key lie when packed into limbs.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct KeyLayout {
+    pub(crate) places: Vec<KeyPlace>,
+    pub(crate) limbs: usize,
 }
 
 impl Program {
@@ -249,8 +274,12 @@ impl Program {
     /// # Errors
     /// [`LoadError`] names the construct and the source line of what the engine cannot do.
     pub fn load(json: &str) -> Result<Self, LoadError> {
-        let _: serde_json::Value = serde_json::from_str(json).map_err(LoadError::Json)?;
-        Ok(Self {
+        let document: Document = serde_json::from_str(json).map_err(LoadError::Json)?;
+        lower::lower(&document)
+    }
+
+    pub(crate) fn empty() -> Self {
+        Self {
             tables: Vec::new(),
             actions: Vec::new(),
             counters: Vec::new(),
@@ -260,7 +289,21 @@ impl Program {
             profiles: Vec::new(),
             value_sets: Vec::new(),
             headers: Vec::new(),
-        })
+            keys: Vec::new(),
+            initial: Vec::new(),
+            layout: Layout::default(),
+            constants: Vec::new(),
+            fast: Code::default(),
+            traced: Code::default(),
+            errors: BTreeMap::new(),
+            error_codes: ErrorCodes::default(),
+            deparse: Vec::new(),
+            standard: None,
+        }
+    }
+
+    pub(crate) fn key_layout(&self, table: TableIndex) -> &KeyLayout {
+        &self.keys[table.position()]
     }
 
     /// Tables; a [`TableIndex`] is a position here.
