@@ -13,6 +13,9 @@ pub(crate) use topology::{GATEWAY_MAC, Place, Pod, Topology, Uplink};
 
 use policy_model::Flow;
 use thiserror::Error;
+use tokio::sync::oneshot;
+
+use namespaces::Drops;
 
 /// One question to the packets.
 #[derive(Clone, Debug)]
@@ -93,4 +96,82 @@ pub(crate) enum LabError {
     /// The drop counters could not be read.
     #[error("The drop counters could not be read")]
     Counters(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// Either lab.
+#[derive(Debug)]
+pub(crate) enum Lab {
+    /// Network namespaces and kernel sockets.
+    Namespaces(namespaces::Lab),
+    /// Frames over the switch's packet socket.
+    Memory(memory::Lab),
+}
+
+/// Packets that flowed for a while.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Traffic {
+    /// Packets of allowed flows.
+    pub(crate) allowed_sent: u64,
+    /// Of those, packets that did not come out.
+    pub(crate) allowed_lost: u64,
+    /// Packets of denied flows.
+    pub(crate) denied_sent: u64,
+    /// Of those, packets that came out.
+    pub(crate) denied_leaked: u64,
+}
+
+/// Between two packets of the same kind in [`Lab::traffic`].
+const PACE: std::time::Duration = std::time::Duration::from_millis(1);
+
+impl Lab {
+    /// For people.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Self::Namespaces(_) => "namespaces",
+            Self::Memory(_) => "memory",
+        }
+    }
+
+    /// Asks for the gateways' MACs at each place; how many answers came.
+    pub(crate) async fn ask_gateways(&mut self, places: &[Place]) -> Result<usize, LabError> {
+        match self {
+            Self::Namespaces(lab) => lab.ask_gateways(places).await,
+            Self::Memory(lab) => lab.ask_gateways(places).await,
+        }
+    }
+
+    /// Takes the switch as it is now, which may have been started anew: its counts are the zero of
+    /// what follows.
+    pub(crate) async fn calibrate(&mut self, drops: &mut impl Drops) -> Result<(), LabError> {
+        match self {
+            Self::Namespaces(lab) => lab.calibrate(drops).await,
+            Self::Memory(lab) => lab.reconnect().await,
+        }
+    }
+
+    /// Sends the first packet of each probe; outcomes in the order of the probes.
+    pub(crate) async fn run(
+        &mut self,
+        probes: &[Probe],
+        drops: &mut impl Drops,
+    ) -> Result<Vec<Outcome>, LabError> {
+        match self {
+            Self::Namespaces(lab) => lab.run(probes, drops).await,
+            Self::Memory(lab) => lab.run(probes).await,
+        }
+    }
+
+    /// Keeps packets flowing on allowed and on denied connections, in turn, until `stop`.
+    pub(crate) async fn traffic(
+        &mut self,
+        allowed: &[Probe],
+        denied: &[Probe],
+        stop: oneshot::Receiver<()>,
+        drops: &mut impl Drops,
+    ) -> Result<Traffic, LabError> {
+        match self {
+            Self::Namespaces(lab) => lab.traffic(allowed, denied, stop, drops).await,
+            Self::Memory(lab) => lab.traffic(allowed, denied, stop).await,
+        }
+    }
 }

@@ -29,7 +29,7 @@ impl Device {
     /// Reads the switch at `address`.
     pub(super) async fn connect(address: SocketAddr) -> Result<Self, DemoError> {
         let connect = async {
-            let info = P4Info::decode(p4_tables::P4INFO_BIN)?;
+            let info = P4Info::decode(p4_tables::P4INFO_BINARY)?;
             let named = info.counters.iter().find_map(|counter| {
                 let preamble = counter.preamble.as_ref()?;
                 (preamble.alias == DROP_COUNTER).then_some(preamble.id)
@@ -54,7 +54,9 @@ impl Device {
     pub(super) async fn drops(&self) -> Result<BTreeMap<&'static str, u64>, DemoError> {
         let cells = self.cells().await.map_err(DemoError::Device)?;
         let named = cells.into_iter().filter(|(_, packets)| *packets > 0);
-        Ok(named.map(|(reason, packets)| (reason.name(), packets)).collect())
+        Ok(named
+            .map(|(reason, packets)| (reason.name(), packets))
+            .collect())
     }
 
     async fn cells(&self) -> Result<Vec<(DropReason, u64)>, Cause> {

@@ -204,12 +204,12 @@ impl Felix {
 }
 
 /// What a Felix that starts now says of the state that these frames left.
-fn snapshot(frames: &[Frame]) -> io::Result<Vec<bytes::Bytes>> {
+fn snapshot(frames: &[Frame]) -> io::Result<Vec<Vec<u8>>> {
     let mut session = Session::new();
     for frame in frames {
         session.frame(frame).map_err(io::Error::other)?;
     }
-    Ok(session.mirror().bodies().collect())
+    Ok(session.mirror().bodies().map(Into::into).collect())
 }
 
 /// One frame. A `sequence` given replaces the recorded one: of a field that comes twice the last

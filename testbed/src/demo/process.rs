@@ -13,6 +13,9 @@ use super::DemoError;
 /// What the demo starts.
 pub(super) const PROGRAMS: &[&str] = &["p4switch", "dpu-agent", "host-agent", "felix-bridge"];
 
+/// Lines of a log that an error shows.
+const LAST_LINES: usize = 12;
+
 /// Starts programs that end when this process ends, however that is.
 #[derive(Clone, Debug)]
 pub(super) struct Launcher {
@@ -46,7 +49,9 @@ impl Launcher {
     /// One of the programs, ready for arguments.
     pub(super) fn command(&self, program: &str) -> io::Result<Command> {
         let mut command = Command::new(&self.own);
-        command.args(["supervised", "--"]).arg(self.folder.join(program));
+        command
+            .args(["supervised", "--"])
+            .arg(self.folder.join(program));
         // Settings come from the demo alone.
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("MARGAY_") {
@@ -71,15 +76,20 @@ impl Launcher {
 
 /// Brings the programs up to date when cargo has started this one.
 fn build(folder: &Path) -> Result<(), DemoError> {
-    let (Some(cargo), Some(_)) = (std::env::var_os("CARGO"), std::env::var_os("CARGO_MANIFEST_DIR"))
-    else {
+    let (Some(cargo), Some(_)) = (
+        std::env::var_os("CARGO"),
+        std::env::var_os("CARGO_MANIFEST_DIR"),
+    ) else {
         return Ok(());
     };
     let release = folder.file_name().is_some_and(|name| name == "release");
     if !release {
         return Ok(());
     }
-    if PROGRAMS.iter().any(|program| !folder.join(program).is_file()) {
+    if PROGRAMS
+        .iter()
+        .any(|program| !folder.join(program).is_file())
+    {
         super::progress("building the agents and the switch (once)");
     }
     let mut command = Command::new(cargo);
@@ -150,6 +160,13 @@ impl Daemon {
     /// How it ended, if it did by itself.
     pub(super) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.as_mut()?.try_wait().ok()?
+    }
+
+    /// The end of its log.
+    pub(super) fn last_words(&self) -> String {
+        let log = std::fs::read_to_string(self.launcher.log_path(self.name)).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(LAST_LINES)..].join("\n")
     }
 
     /// For messages.

@@ -112,7 +112,9 @@ impl StageReport {
     pub(super) fn new(stage: &Stage, outcomes: &[Outcome], topology: &Topology) -> Self {
         let pairs = || stage.cases.iter().zip(outcomes.iter().copied());
         let count = |wanted: &dyn Fn(&Case, Outcome) -> bool| {
-            pairs().filter(|(case, outcome)| wanted(case, *outcome)).count()
+            pairs()
+                .filter(|(case, outcome)| wanted(case, *outcome))
+                .count()
         };
         Self {
             frame: stage.frame,
@@ -124,7 +126,9 @@ impl StageReport {
             gateways: 0,
             milliseconds: 0,
             dropped: std::collections::BTreeMap::new(),
-            verdicts: pairs().map(|(case, outcome)| flow(case, outcome, topology)).collect(),
+            verdicts: pairs()
+                .map(|(case, outcome)| flow(case, outcome, topology))
+                .collect(),
             text: matrix::render(stage, outcomes, topology),
         }
     }

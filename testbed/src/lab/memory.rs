@@ -3,18 +3,20 @@
 
 use std::io;
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::oneshot::{self, error::TryRecvError};
+use tokio::time::sleep;
 
 use super::packet::{Link, Seen, answer, arp_request, frame, neighbour_solicitation, read};
-use super::{GATEWAY_MAC, LabError, Outcome, Place, Probe, Topology};
+use super::{GATEWAY_MAC, LabError, Outcome, PACE, Place, Probe, Topology, Traffic};
 
 /// A frame with the port that it enters or leaves by.
-pub(crate) type PortFrame = (u16, Vec<u8>);
+type PortFrame = (u16, Vec<u8>);
 
 /// Frames that may be under way at a time.
 const WINDOW: usize = 256;
@@ -23,6 +25,7 @@ const WINDOW: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Lab {
     topology: Arc<Topology>,
+    path: PathBuf,
     socket: PacketSocket,
 }
 
@@ -31,8 +34,15 @@ impl Lab {
     pub(crate) async fn build(topology: Arc<Topology>, path: &Path) -> Result<Self, LabError> {
         Ok(Self {
             topology,
+            path: path.to_owned(),
             socket: PacketSocket::connect(path).await?,
         })
+    }
+
+    /// Connects again, to a switch that was started anew.
+    pub(crate) async fn reconnect(&mut self) -> Result<(), LabError> {
+        self.socket = PacketSocket::connect(&self.path).await?;
+        Ok(())
     }
 
     /// Asks for the gateway's MAC at each place and checks the answers. Gives back how many came.
@@ -109,8 +119,33 @@ impl Lab {
         Ok(outcomes)
     }
 
+    /// See [`super::Lab::traffic`].
+    pub(crate) async fn traffic(
+        &mut self,
+        allowed: &[Probe],
+        denied: &[Probe],
+        mut stop: oneshot::Receiver<()>,
+    ) -> Result<Traffic, LabError> {
+        let mut traffic = Traffic::default();
+        let mut pairs = allowed.iter().cycle().zip(denied.iter().cycle());
+        while let (Err(TryRecvError::Empty), Some((good, bad))) = (stop.try_recv(), pairs.next()) {
+            let frames = [self.first(good), self.first(bad)];
+            let came = self.socket.exchange(&frames).await?;
+            let arrived = |probe: &Probe, index: usize| {
+                let came = came.get(index).map_or(&[][..], Vec::as_slice);
+                self.arrived(probe.to, &frames[index].1, came)
+            };
+            traffic.allowed_sent += 1;
+            traffic.allowed_lost += u64::from(!arrived(good, 0));
+            traffic.denied_sent += 1;
+            traffic.denied_leaked += u64::from(came.get(1).is_none_or(|came| !came.is_empty()));
+            sleep(PACE).await;
+        }
+        Ok(traffic)
+    }
+
     /// The first packet of a probe and the port where it enters.
-    pub(crate) fn first(&self, probe: &Probe) -> PortFrame {
+    fn first(&self, probe: &Probe) -> PortFrame {
         let (port, mac) = self.port(probe.from);
         let link = Link {
             src: mac,
@@ -119,15 +154,9 @@ impl Lab {
         (port, frame(&probe.flow, probe.tag, link))
     }
 
-    /// Sends one frame; what came out.
-    pub(crate) async fn send(&mut self, frame: PortFrame) -> Result<Vec<PortFrame>, LabError> {
-        let mut came = self.socket.exchange(&[frame]).await?;
-        Ok(came.pop().unwrap_or_default())
-    }
-
     /// Whether exactly one frame came out, at the right port, with the right MACs, and it is the
     /// one that went in.
-    pub(crate) fn arrived(&self, to: Place, sent: &[u8], came: &[PortFrame]) -> bool {
+    fn arrived(&self, to: Place, sent: &[u8], came: &[PortFrame]) -> bool {
         let [(port, frame)] = came else {
             return false;
         };

@@ -17,12 +17,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
-use super::{LabError, Outcome, Place, Probe, Topology};
+use super::{LabError, Outcome, PACE, Place, Probe, Topology, Traffic};
 use crate::lab::packet::Mark;
-use capture::Capture;
+use capture::{Capture, Count};
 use namespace::Namespace;
 
 pub(crate) use namespace::enter_private_network;
@@ -155,6 +156,50 @@ impl Lab {
         }
         self.capture.forget();
         Ok(outcomes)
+    }
+
+    /// See [`super::Lab::traffic`].
+    pub(crate) async fn traffic(
+        &self,
+        allowed: &[Probe],
+        denied: &[Probe],
+        mut stop: oneshot::Receiver<()>,
+        drops: &mut impl Drops,
+    ) -> Result<Traffic, LabError> {
+        let _servers = self.serve(&[allowed, denied].concat())?;
+        let sockets = |probes| -> Result<Vec<send::Datagrams>, LabError> {
+            let loaded = self.load(probes)?.into_iter();
+            let opened = loaded.map(|(probe, loaded)| {
+                loaded.datagrams().map_err(|source| LabError::Kernel {
+                    step: "opening a flow",
+                    place: self.topology.name(probe.from).to_owned(),
+                    source,
+                })
+            });
+            opened.collect()
+        };
+        let (good, bad) = (sockets(allowed)?, sockets(denied)?);
+        let mut pairs = good.iter().cycle().zip(bad.iter().cycle());
+        while let (Err(TryRecvError::Empty), Some((good, bad))) = (stop.try_recv(), pairs.next()) {
+            good.send();
+            bad.send();
+            sleep(PACE).await;
+        }
+        self.settle(drops).await?;
+        let count = |probes: &[Probe]| {
+            let marks = probes.iter().map(|probe| Mark::of(&probe.flow, probe.tag));
+            marks.fold(Count::default(), |sum, mark| {
+                sum.plus(self.capture.of(&mark))
+            })
+        };
+        let (good, bad) = (count(allowed), count(denied));
+        self.capture.forget();
+        Ok(Traffic {
+            allowed_sent: good.sent,
+            allowed_lost: good.sent.abs_diff(good.delivered),
+            denied_sent: bad.sent,
+            denied_leaked: bad.delivered,
+        })
     }
 
     async fn batch(

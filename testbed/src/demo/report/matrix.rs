@@ -164,7 +164,15 @@ fn describe(ports: &BTreeMap<(u8, &'static str), BTreeSet<u32>>) -> String {
 }
 
 fn table(rows: &[[String; 7]]) -> String {
-    let head = ["source", "destination", "packets", "evaluator", "", "decided by", "flows"];
+    let head = [
+        "source",
+        "destination",
+        "packets",
+        "evaluator",
+        "",
+        "decided by",
+        "flows",
+    ];
     let mut widths = head.map(str::len);
     for row in rows {
         for (width, cell) in widths.iter_mut().zip(row) {

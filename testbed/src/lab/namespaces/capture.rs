@@ -36,6 +36,14 @@ pub(super) struct Count {
 }
 
 impl Count {
+    /// Both together.
+    pub(super) fn plus(self, other: Self) -> Self {
+        Self {
+            sent: self.sent + other.sent,
+            delivered: self.delivered + other.delivered,
+        }
+    }
+
     /// Frames that were sent, did not come out, and are not among the `dropped`.
     pub(super) fn missing(self, dropped: u64) -> i128 {
         i128::from(self.sent) - i128::from(self.delivered) - i128::from(dropped)

@@ -28,6 +28,18 @@ enum Kind {
     Raw(Vec<u8>),
 }
 
+/// Many datagrams of one flow.
+#[derive(Debug)]
+pub(super) struct Datagrams(Socket);
+
+impl Datagrams {
+    /// Sends one. An ICMP error of an earlier one surfaces here and costs that send: captures count
+    /// what really left.
+    pub(super) fn send(&self) {
+        let _ = self.0.send(b"margay");
+    }
+}
+
 /// A conversation under way.
 #[derive(Debug)]
 pub(super) enum Talk {
@@ -69,6 +81,12 @@ pub(super) fn load(probe: &Probe) -> io::Result<Loaded> {
 }
 
 impl Loaded {
+    /// A connected socket for many datagrams.
+    pub(super) fn datagrams(self) -> io::Result<Datagrams> {
+        self.socket.connect(&self.to)?;
+        Ok(Datagrams(self.socket))
+    }
+
     /// Sends the first packet.
     pub(super) fn fire(self) -> io::Result<Talk> {
         match self.kind {
