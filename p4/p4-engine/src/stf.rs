@@ -7,7 +7,8 @@
 //! `mirroring_add_mc SESSION GROUP`, `mirroring_delete SESSION`, `mc_mgrp_create GROUP`,
 //! `mc_node_create RID PORT…`, `mc_node_associate GROUP NODE`, `register_write|read|reset`,
 //! `counter_write|read`, `wait`. Larger priority wins. Names match exactly, else by a unique end.
-//! For each port the frames that leave must be those expected, in order, and no more.
+//! For each port that the script names the frames that leave must be those expected, in order,
+//! and no more.
 
 mod parse;
 mod run;

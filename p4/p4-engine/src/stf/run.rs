@@ -1,6 +1,6 @@
 //! Scripts against an engine.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::parse::{Call, Check, Expected, Pair, Script, Statement};
 use crate::counter::CounterValue;
@@ -81,6 +81,7 @@ impl Script {
             out: Outputs::new(),
             expected: BTreeMap::new(),
             sent: BTreeMap::new(),
+            named: BTreeSet::new(),
             labels: HashMap::new(),
             nodes: Vec::new(),
             added: Vec::new(),
@@ -104,6 +105,8 @@ struct Player<'e> {
     out: Outputs,
     expected: BTreeMap<u16, Vec<(usize, Expected)>>,
     sent: BTreeMap<u16, Vec<Vec<u8>>>,
+    /// Ports that packets come in by.
+    named: BTreeSet<u16>,
     labels: HashMap<String, (TableIndex, EntryHandle)>,
     nodes: Vec<Vec<Replica>>,
     added: Vec<(TableIndex, EntryHandle)>,
@@ -114,6 +117,7 @@ impl Player<'_> {
     fn statement(&mut self, line: usize, statement: &Statement) -> Result<(), String> {
         match statement {
             Statement::Packet { port, bytes } => {
+                self.named.insert(*port);
                 self.now_us += PACKET_GAP_US;
                 self.out.clear();
                 self.engine
@@ -448,10 +452,12 @@ impl Player<'_> {
                 });
             }
         }
-        let rest = self
+        // Ports that the script never names are not there for it.
+        let mut named = self
             .sent
             .iter()
-            .find_map(|(port, frames)| Some((*port, frames.first()?)));
+            .filter(|(port, _)| self.named.contains(port));
+        let rest = named.find_map(|(port, frames)| Some((*port, frames.first()?)));
         match rest {
             Some((port, frame)) => Err(StfFailure::Surplus {
                 port,
