@@ -241,11 +241,14 @@ impl Agent {
         let Some(inventory) = self.found.inventory.clone() else {
             return;
         };
-        if self.capability.as_ref() != Some(&inventory.capability) {
-            info!(
-                target = inventory.capability.target,
-                "the DPU's target is known"
-            );
+        // The target's name is for people: another name alone changes no row.
+        let capability = Capability {
+            target: String::new(),
+            ..inventory.capability.clone()
+        };
+        if self.capability.as_ref() != Some(&capability) {
+            let target = &inventory.capability.target;
+            info!(target, "the DPU's target is known");
             let semantics = self.config.semantics.clone();
             self.compiler = Some(Compiler::new(capability.clone(), semantics));
             self.capability = Some(capability);
