@@ -172,7 +172,7 @@ impl Chain {
         let said = talk.borrow().sequence;
         status.felix.connected
             && status.felix.in_sync
-            && said == Some(status.felix.sequence)
+            && said == Some(status.felix.enforced)
             && status.dpu.connected
             && status.dpu.desired_generation == status.dpu.acknowledged_generation
     }
