@@ -20,6 +20,13 @@ async fn a_recorded_stream_becomes_rows_on_the_dpu() -> Test {
     let felix = agent.felix(stream.bytes.clone());
     rig.holds(&expected(&stream, &rig).await).await;
 
+    let status = agent
+        .status_when(|status| {
+            let dpu = &status.dpu;
+            dpu.acknowledged_generation == dpu.desired_generation
+                && dpu.observed_generation == dpu.desired_generation
+        })
+        .await;
     let mut people = agent.people().await;
     let endpoints = people.endpoints().await?;
     assert_eq!(endpoints.len(), stream.model().workloads().len());
@@ -27,9 +34,6 @@ async fn a_recorded_stream_becomes_rows_on_the_dpu() -> Test {
         assert_eq!(endpoint.state, EndpointState::Enforced, "{endpoint:?}");
         assert!(endpoint.port.is_some());
     }
-    let status = agent
-        .status_when(|status| status.dpu.observed_generation == status.dpu.desired_generation)
-        .await;
     assert!(status.felix.connected && status.felix.in_sync && status.dpu.connected);
     assert_eq!(status.dpu.identity, "spiffe://margay/dpu-agent/dpu-1");
     assert_eq!(status.felix.sequence + 1, stream.frames as u64);
