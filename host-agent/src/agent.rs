@@ -347,6 +347,8 @@ impl Agent {
                 return;
             }
         };
+        // The stream's own word comes a moment later; nobody may take this for settled meanwhile.
+        self.sync_state.desired = self.sync_state.desired.max(generation);
         self.fresh = false;
         self.refusals = commit.refusals;
         self.endpoints
