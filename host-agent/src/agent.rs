@@ -90,7 +90,7 @@ pub(crate) struct Agent {
     /// When the first frame of a commit came, by the generation that carries it.
     timings: VecDeque<(Generation, Instant)>,
     stale_status: bool,
-    published: Instant,
+    published: Option<Instant>,
 }
 
 impl Agent {
@@ -113,7 +113,7 @@ impl Agent {
             burst: None,
             timings: VecDeque::new(),
             stale_status: true,
-            published: Instant::now(),
+            published: None,
         }
     }
 
@@ -121,6 +121,7 @@ impl Agent {
     pub(crate) async fn run(mut self, mut inputs: Inputs) {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.publish();
         let Inputs {
             events,
             queries,
@@ -368,11 +369,12 @@ impl Agent {
     }
 
     fn publish(&mut self) {
-        if !self.stale_status || self.published.elapsed() < STATUS_PAUSE {
+        let lately = |at: Instant| at.elapsed() < STATUS_PAUSE;
+        if !self.stale_status || self.published.is_some_and(lately) {
             return; // The next turn of the loop, a tick at the latest, comes back to it.
         }
         self.stale_status = false;
-        self.published = Instant::now();
+        self.published = Some(Instant::now());
         let status = status::of(self);
         let usage = self
             .compiler
