@@ -103,17 +103,20 @@ pub enum EndpointState {
     Refused,
     /// Felix says that it is down.
     Down,
+    /// In force, but a part of its policy is not enforced exactly and denies instead.
+    Partly,
 }
 
 impl EndpointState {
     /// All states.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::Pending,
         Self::Enforced,
         Self::Closed,
         Self::NoPort,
         Self::Refused,
         Self::Down,
+        Self::Partly,
     ];
 
     /// As people read it.
@@ -126,6 +129,7 @@ impl EndpointState {
             Self::NoPort => "no-port",
             Self::Refused => "refused",
             Self::Down => "down",
+            Self::Partly => "partly",
         }
     }
 }

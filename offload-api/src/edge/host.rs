@@ -250,6 +250,7 @@ impl Wire for EndpointState {
             Self::NoPort => proto::EndpointState::NoPort,
             Self::Refused => proto::EndpointState::Refused,
             Self::Down => proto::EndpointState::Down,
+            Self::Partly => proto::EndpointState::Partly,
         }
         .into()
     }
@@ -263,6 +264,7 @@ impl Wire for EndpointState {
             proto::EndpointState::NoPort => Self::NoPort,
             proto::EndpointState::Refused => Self::Refused,
             proto::EndpointState::Down => Self::Down,
+            proto::EndpointState::Partly => Self::Partly,
         })
     }
 }

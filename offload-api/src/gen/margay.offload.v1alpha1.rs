@@ -2460,6 +2460,8 @@ pub enum EndpointState {
     Refused = 5,
     /// Felix says that it is down; both legs deny.
     Down = 6,
+    /// In force, but a part of its policy is not enforced exactly and denies instead.
+    Partly = 7,
 }
 impl EndpointState {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -2475,6 +2477,7 @@ impl EndpointState {
             Self::NoPort => "ENDPOINT_STATE_NO_PORT",
             Self::Refused => "ENDPOINT_STATE_REFUSED",
             Self::Down => "ENDPOINT_STATE_DOWN",
+            Self::Partly => "ENDPOINT_STATE_PARTLY",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -2487,6 +2490,7 @@ impl EndpointState {
             "ENDPOINT_STATE_NO_PORT" => Some(Self::NoPort),
             "ENDPOINT_STATE_REFUSED" => Some(Self::Refused),
             "ENDPOINT_STATE_DOWN" => Some(Self::Down),
+            "ENDPOINT_STATE_PARTLY" => Some(Self::Partly),
             _ => None,
         }
     }

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use table_model::{Generation, Phase, Schema, SchemaError, TableSnapshot};
+use table_model::{Generation, Phase, Row, Schema, SchemaError, TableId, TableSnapshot};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -45,6 +45,8 @@ pub struct SyncState {
     pub acknowledged: Generation,
     /// A change was sent and not answered.
     pub in_flight: bool,
+    /// More waits behind it.
+    pub waiting: bool,
     /// The last acknowledgement.
     pub ack: Option<Ack>,
     /// The last refusal, gone with the next acknowledgement.
@@ -73,12 +75,13 @@ impl Shared {
 
     /// Copies what the core knows into the state and applies `change` to it.
     fn publish(&self, change: impl FnOnce(&mut SyncState)) {
-        let (desired, acknowledged, in_flight, connected) = {
+        let (desired, acknowledged, in_flight, waiting, connected) = {
             let core = self.core();
             (
                 core.generation(),
                 core.acknowledged(),
                 core.in_flight(),
+                core.waiting() > 0,
                 core.link() == Link::Up,
             )
         };
@@ -87,6 +90,7 @@ impl Shared {
             state.desired = desired;
             state.acknowledged = acknowledged;
             state.in_flight = in_flight;
+            state.waiting = waiting;
             state.connected = connected;
             change(state);
             *state != before
@@ -169,6 +173,18 @@ impl SyncClient {
         self.shared.publish(|_| {});
         self.shared.work.notify_one();
         Ok(generation)
+    }
+
+    /// The rows of a table that are wanted, sorted by key.
+    #[must_use]
+    pub fn desired(&self, table: TableId) -> Vec<Row> {
+        self.shared.core().desired().table(table)
+    }
+
+    /// How many rows are wanted, in all tables.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.shared.core().desired().len()
     }
 
     /// Follows the stream's state; the latest only, so a slow reader misses steps and no end.
