@@ -8,6 +8,7 @@ use crate::ir::{Code, KeyPlace};
 use crate::json::Document;
 use crate::layout::Layout;
 use crate::lower::{self, ErrorCodes, Standard};
+use crate::wire::HeaderWire;
 
 macro_rules! index {
     ($(#[$doc:meta])* $name:ident) => {
@@ -258,6 +259,7 @@ pub struct Program {
     pub(crate) error_codes: ErrorCodes,
     /// Headers in the order of the deparser.
     pub(crate) deparse: Vec<u16>,
+    pub(crate) wires: Vec<HeaderWire>,
     pub(crate) standard: Option<Standard>,
 }
 
@@ -298,6 +300,7 @@ impl Program {
             errors: BTreeMap::new(),
             error_codes: ErrorCodes::default(),
             deparse: Vec::new(),
+            wires: Vec::new(),
             standard: None,
         }
     }
