@@ -1,9 +1,18 @@
 //! No device: rows, followed as the pipeline would follow them.
 
+use p4_tables::schema;
 use policy_compiler::Walker;
-use table_model::{Atomicity, Capability, Flip, Phase, TableSnapshot};
+use table_model::{Atomicity, Capability, Flip, Phase, TableLimit, TableSchema, TableSnapshot};
 
 use super::{Probe, Target, TargetError};
+
+/// Nothing ever gets full.
+fn unlimited(table: &TableSchema) -> TableLimit {
+    TableLimit {
+        table: table.id,
+        entries: u64::from(u32::MAX),
+    }
+}
 
 /// Rows without a pipeline.
 #[derive(Debug)]
@@ -22,7 +31,7 @@ impl Rows {
                 flip: Flip::Modify,
                 atomicity: Atomicity::ContinueOnError,
                 batch: 1024,
-                limits: Vec::new(),
+                limits: schema().tables.iter().map(unlimited).collect(),
             },
         }
     }
