@@ -1,2 +1,68 @@
-//! `testbed`: labs, demo, replay and benches.
-fn main() {}
+//! `testbed`: labs, demo, replay, tests and benches of the whole product.
+//!
+//! Each subcommand is a module: its arguments, and `run`, which gives back the exit code. What a
+//! command shows goes to stdout, progress and logs to stderr.
+
+#![forbid(unsafe_code)]
+
+mod demo;
+mod lab;
+mod packet;
+mod progress;
+mod replay;
+mod target;
+mod test;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
+
+/// Runs Margay with no hardware: a demo, recorded Felix streams, and every test.
+#[derive(Debug, Parser)]
+#[command(name = "testbed", version, propagate_version = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Shows the main job: a recorded Felix stream becomes table entries that decide real packets.
+    Demo(demo::Args),
+    /// Plays a recorded Felix stream and sends a packet for each flow.
+    Replay(replay::Args),
+    /// Sets up what is missing and runs every test of the workspace.
+    Test(test::Args),
+    /// Runs a program that ends when the demo ends.
+    #[command(hide = true)]
+    Supervised(demo::supervised::Args),
+}
+
+fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_env("MARGAY_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .init();
+    match Cli::parse().command {
+        Command::Demo(args) => demo::run(args),
+        Command::Replay(args) => replay::run(args),
+        Command::Test(args) => test::run(args),
+        Command::Supervised(args) => demo::supervised::run(&args),
+    }
+}
+
+/// Tells people what went wrong and why, all the way down.
+fn complain(error: &dyn std::error::Error) {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    let _ = writeln!(std::io::stderr().lock(), "testbed: {text}");
+}
