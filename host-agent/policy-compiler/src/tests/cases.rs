@@ -368,8 +368,10 @@ fn a_host_endpoint_with_forward_policy_closes_the_uplink() {
     bench.commit();
     let flow = tcp("10.1.0.1", "10.0.0.1", 80);
     assert!(bench.walker.walk(UPLINK, &flow).allow);
-    let mut endpoint = HostEndpoint::default();
-    endpoint.forward_tiers = pod(0, "10.0.0.1/32").tiers;
+    let endpoint = HostEndpoint {
+        forward_tiers: pod(0, "10.0.0.1/32").tiers,
+        ..HostEndpoint::default()
+    };
     bench.update(Update::HostEndpoint(HostEndpointId::from("node"), endpoint));
     let walk = bench.walker.walk(UPLINK, &flow);
     assert_eq!(walk.drop.as_deref(), Some("uplink_closed"));
