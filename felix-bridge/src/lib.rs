@@ -6,12 +6,25 @@
 
 #![forbid(unsafe_code)]
 
+mod config;
 mod convert;
 mod dialect;
+mod journal;
+pub mod ledger;
+mod link;
+mod mirror;
 mod reader;
+pub mod relay;
+pub mod server;
 mod session;
+mod status;
 
+pub use config::{DEFAULTS, EndpointToHost, FailsafePort, FelixConfig};
 pub use convert::{Converted, Converter, Effect, Problem};
 pub use dialect::{Dialect, Evidence};
+pub use journal::{Journal, JournalError, Recovered, Role};
+pub use link::{DEFAULT_SOCKET, LinkError, SessionId, Unit, VERSION as LINK_VERSION};
+pub use mirror::Mirror;
 pub use reader::{FrameReader, ReadError};
-pub use session::{Counts, Received, Session, SessionError};
+pub use session::{Counts, Played, Received, Session, SessionError};
+pub use status::{EndpointStatus, StatusBoard};

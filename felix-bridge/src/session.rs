@@ -1,11 +1,13 @@
 //! One driver process's stream, from the first frame on: sans-IO.
 
+use bytes::Bytes;
 use felix_proto::{DecodeError, Frame, FrameError, Message};
 use policy_model::Update;
 use thiserror::Error;
 
 use crate::convert::{Converter, Problem};
 use crate::dialect::Evidence;
+use crate::mirror::Mirror;
 
 /// Why a session cannot go on. What it said so far stays enforced; the next session, with its whole
 /// snapshot, takes over from there.
@@ -64,9 +66,18 @@ pub struct Counts {
 #[derive(Clone, Debug, Default)]
 pub struct Session {
     converter: Converter,
+    mirror: Mirror,
     next: u64,
-    in_sync: bool,
     counts: Counts,
+}
+
+/// A state played from its mirror.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Played {
+    /// The updates, `InSync` last if the snapshot was complete.
+    pub updates: Vec<Update>,
+    /// What of the state could not be understood or is not enforced.
+    pub problems: Vec<Problem>,
 }
 
 impl Session {
@@ -83,7 +94,59 @@ impl Session {
     pub fn frame(&mut self, frame: &Frame) -> Result<Received, SessionError> {
         let message = felix_proto::decode(frame)?;
         self.check(frame.index, &message)?;
-        Ok(self.take(message, frame.body.len()))
+        Ok(self.take(message, &frame.body))
+    }
+
+    /// As [`Session::resume`], from the messages of a mirror.
+    pub(crate) fn restore(
+        bodies: impl IntoIterator<Item = Bytes>,
+        next: u64,
+    ) -> Result<Self, SessionError> {
+        let mut session = Self::new();
+        for (body, index) in bodies.into_iter().zip(0..) {
+            let frame = Frame {
+                index,
+                offset: 0,
+                body,
+            };
+            let message = felix_proto::decode(&frame)?;
+            session.take(message, &frame.body);
+        }
+        session.next = next;
+        session.counts = Counts::default();
+        Ok(session)
+    }
+
+    /// Goes on where a session left off whose mirror was kept: sequence number `next` comes next.
+    ///
+    /// # Errors
+    /// [`SessionError::Decode`] if the mirror holds what is no message.
+    pub fn resume(mirror: &Mirror, next: u64) -> Result<(Self, Played), SessionError> {
+        let mut session = Self::new();
+        let mut played = Played::default();
+        for frame in mirror.frames() {
+            let message = felix_proto::decode(&frame)?;
+            let received = session.take(message, &frame.body);
+            played.updates.extend(received.update);
+            played.problems.extend(received.problems);
+        }
+        session.next = next;
+        session.counts = Counts::default();
+        Ok((session, played))
+    }
+
+    /// The session's state as it would be played to a model that knows nothing.
+    ///
+    /// # Errors
+    /// As [`Session::resume`].
+    pub fn play(&self) -> Result<Played, SessionError> {
+        Self::resume(&self.mirror, self.next).map(|(_, played)| played)
+    }
+
+    /// The state in the fewest messages.
+    #[must_use]
+    pub fn mirror(&self) -> &Mirror {
+        &self.mirror
     }
 
     fn check(&self, index: u64, message: &Message) -> Result<(), SessionError> {
@@ -97,17 +160,17 @@ impl Session {
         })
     }
 
-    fn take(&mut self, message: Message, length: usize) -> Received {
+    fn take(&mut self, message: Message, body: &Bytes) -> Received {
         let sequence = message.sequence;
         self.next = sequence.saturating_add(1);
         self.counts.frames += 1;
-        self.counts.bytes += length as u64;
+        self.counts.bytes += body.len() as u64;
         self.counts.unknown_messages += u64::from(message.payload.is_none());
         self.counts.unknown_fields += message.unknown.len() as u64;
+        self.mirror.take(&message, body);
         let converted = self.converter.convert(message);
         self.counts.updates += u64::from(converted.update.is_some());
         self.counts.problems += converted.problems.len() as u64;
-        self.in_sync |= matches!(converted.update, Some(Update::InSync));
         Received {
             sequence,
             update: converted.update,
@@ -124,7 +187,7 @@ impl Session {
     /// Whether the snapshot is complete: before, nothing of this session may be enforced.
     #[must_use]
     pub fn in_sync(&self) -> bool {
-        self.in_sync
+        self.mirror.in_sync()
     }
 
     /// What the stream has shown of its release.

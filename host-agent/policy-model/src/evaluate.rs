@@ -25,7 +25,7 @@ pub struct Decision {
     pub tier: String,
     /// Namespace of the policy, empty for global ones.
     pub namespace: String,
-    /// Policy or profile; at the end of a tier its last enforced policy.
+    /// Policy or profile; at the end of a tier its first enforced policy.
     pub policy: String,
     /// Place of the rule, none at the end of a tier.
     pub rule: Option<usize>,

@@ -82,11 +82,12 @@ impl Walk<'_> {
         self.profiles(endpoint)
     }
 
-    /// A tier with no enforced policy for this direction is as if it were not there.
+    /// A tier with no enforced policy for this direction is as if it were not there. Its end is told
+    /// of in the name of its first enforced policy, as Calico does.
     fn tier(&mut self, tier: &Tier) -> StepAction {
-        let mut last = None;
+        let mut first = None;
         for id in tier.enforced(self.direction) {
-            last = Some(id);
+            first = first.or(Some(id));
             let Some(policy) = self.model.policy(id) else {
                 continue; // leg_refusal has closed the leg already
             };
@@ -99,7 +100,7 @@ impl Walk<'_> {
                 return action;
             }
         }
-        let Some(last) = last else {
+        let Some(first) = first else {
             return StepAction::Pass;
         };
         let action = if tier.default_pass {
@@ -109,8 +110,8 @@ impl Walk<'_> {
         };
         let place = Place {
             tier: &tier.name,
-            namespace: &last.namespace,
-            policy: &last.name,
+            namespace: &first.namespace,
+            policy: &first.name,
         };
         let verb = if tier.default_pass {
             "passes"

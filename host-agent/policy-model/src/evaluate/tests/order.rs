@@ -67,20 +67,20 @@ fn the_first_matching_rule_of_the_first_policy_decides() {
 }
 
 #[test]
-fn the_end_of_a_tier_denies_or_passes_in_the_name_of_its_last_policy() {
+fn the_end_of_a_tier_denies_or_passes_in_the_name_of_its_first_policy() {
     let policies = [
         (policy_id("p1"), policy(&[on_port(Action::Allow, 80)])),
         (policy_id("p2"), policy(&[on_port(Action::Allow, 81)])),
     ];
     let ids = [policy_id("p1"), policy_id("p2")];
     let denied = judged(&policies, &[], vec![tier("t", &ids)], 82);
-    assert_eq!(denied.trace(), "t|ns|p2|-1|Deny");
+    assert_eq!(denied.trace(), "t|ns|p1|-1|Deny");
     assert_eq!(denied.decision.rule, None);
     let profiles = [("open", profile(&[allow()]))];
     let passed = judged(&policies, &profiles, vec![passing(tier("t", &ids))], 82);
     assert_eq!(
         passed.trace(),
-        "t|ns|p2|-1|Pass ; __PROFILE__||open|0|Allow"
+        "t|ns|p1|-1|Pass ; __PROFILE__||open|0|Allow"
     );
 }
 
@@ -137,12 +137,12 @@ fn staged_policies_are_never_enforced_and_a_tier_of_them_is_absent() {
         80,
     );
     assert_eq!(absent.trace(), "__PROFILE__||open|0|Allow");
-    let mixed = vec![tier("t", &[policy_id("p"), staged])];
+    let mixed = vec![tier("t", &[staged, policy_id("p")])];
     let leg = judged(&policies, &profiles, mixed, 81);
     assert_eq!(
         leg.trace(),
         "t|ns|p|-1|Deny",
-        "named after the last enforced policy"
+        "named after the first enforced policy"
     );
 }
 

@@ -1,0 +1,291 @@
+//! Hash and checksum algorithms of v1model, as bmv2 computes them (src/bm_sim/calculations.cpp).
+
+/// An algorithm by its bmv2 name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Algorithm {
+    Crc8,
+    Crc16,
+    CrcCcitt,
+    Crc32,
+    Crc64,
+    Csum16,
+    Xor16,
+    Xor32,
+    Identity,
+}
+
+impl Algorithm {
+    /// The custom CRCs have the parameters that bmv2 gives them at start.
+    pub(crate) fn by_name(name: &str) -> Option<Self> {
+        Some(match name {
+            "crc8_custom" => Self::Crc8,
+            "crc16" | "crc16_custom" => Self::Crc16,
+            "crcCCITT" => Self::CrcCcitt,
+            "crc32" | "crc32_custom" => Self::Crc32,
+            "crc64_custom" => Self::Crc64,
+            "csum16" | "cksum16" => Self::Csum16,
+            "xor16" => Self::Xor16,
+            "xor32" => Self::Xor32,
+            "identity" => Self::Identity,
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn compute(self, bytes: &[u8]) -> u64 {
+        match self {
+            Self::Crc8 => u64::from(crc8(bytes)),
+            Self::Crc16 => u64::from(crc16(bytes)),
+            Self::CrcCcitt => u64::from(crc_ccitt(bytes)),
+            Self::Crc32 => u64::from(crc32(bytes)),
+            Self::Crc64 => crc64(bytes),
+            Self::Csum16 => u64::from(csum16(bytes)),
+            Self::Xor16 => xor(bytes, 2),
+            Self::Xor32 => xor(bytes, 4),
+            Self::Identity => bytes
+                .iter()
+                .take(8)
+                .fold(0, |sum, &byte| (sum << 8) | u64::from(byte)),
+        }
+    }
+}
+
+/// The internet checksum (RFC 1071) over big-endian 16-bit words; an odd last byte is a high byte.
+pub(crate) fn csum16(bytes: &[u8]) -> u16 {
+    let mut sum = 0u64;
+    let mut words = bytes.chunks_exact(4);
+    for word in &mut words {
+        sum += u64::from(u32::from_be_bytes([word[0], word[1], word[2], word[3]]));
+    }
+    let mut tail = [0u8; 4];
+    let rest = words.remainder();
+    tail[..rest.len()].copy_from_slice(rest);
+    sum += u64::from(u32::from_be_bytes(tail));
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !low16(sum)
+}
+
+fn low16(number: u64) -> u16 {
+    let [.., high, low] = number.to_be_bytes();
+    u16::from_be_bytes([high, low])
+}
+
+fn xor(bytes: &[u8], width: usize) -> u64 {
+    bytes
+        .chunks(width)
+        .map(|chunk| {
+            let number = chunk
+                .iter()
+                .fold(0u64, |sum, &byte| (sum << 8) | u64::from(byte));
+            number << (8 * (width - chunk.len()))
+        })
+        .fold(0, |sum, number| sum ^ number)
+}
+
+/// Polynomial 0x07, nothing reflected, no final xor.
+fn crc8(bytes: &[u8]) -> u8 {
+    bytes
+        .iter()
+        .fold(0, |crc, byte| CRC8[usize::from(crc ^ byte)])
+}
+
+/// Polynomial 0x8005 reflected, start 0 (CRC-16/ARC).
+fn crc16(bytes: &[u8]) -> u16 {
+    bytes.iter().fold(0u16, |crc, &byte| {
+        let [low, high] = crc.to_le_bytes();
+        CRC16[usize::from(low ^ byte)] ^ u16::from(high)
+    })
+}
+
+/// Polynomial 0x1021, start 0xffff, nothing reflected (CRC-16/CCITT-FALSE).
+fn crc_ccitt(bytes: &[u8]) -> u16 {
+    bytes.iter().fold(0xffff, |crc: u16, &byte| {
+        let [high, low] = crc.to_be_bytes();
+        CCITT[usize::from(high ^ byte)] ^ (u16::from(low) << 8)
+    })
+}
+
+/// Polynomial 0x04c11db7 reflected, start and final xor all ones (CRC-32).
+fn crc32(bytes: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    let mut words = bytes.chunks_exact(4);
+    for word in &mut words {
+        let [a, b, c, d] =
+            (crc ^ u32::from_le_bytes([word[0], word[1], word[2], word[3]])).to_le_bytes();
+        crc = CRC32[3][usize::from(a)]
+            ^ CRC32[2][usize::from(b)]
+            ^ CRC32[1][usize::from(c)]
+            ^ CRC32[0][usize::from(d)];
+    }
+    for &byte in words.remainder() {
+        crc = CRC32[0][usize::from(crc.to_le_bytes()[0] ^ byte)] ^ (crc >> 8);
+    }
+    !crc
+}
+
+/// Polynomial 0x1b reflected, start 0, no final xor.
+fn crc64(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0u64, |crc, &byte| {
+        CRC64[usize::from(crc.to_le_bytes()[0] ^ byte)] ^ (crc >> 8)
+    })
+}
+
+static CRC8: [u8; 256] = {
+    let mut table = [0u8; 256];
+    let mut at = 0usize;
+    let mut start = 0u8;
+    while at < 256 {
+        let mut crc = start;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = if crc & 0x80 == 0 {
+                crc << 1
+            } else {
+                (crc << 1) ^ 0x07
+            };
+            bit += 1;
+        }
+        table[at] = crc;
+        at += 1;
+        start = start.wrapping_add(1);
+    }
+    table
+};
+
+static CCITT: [u16; 256] = {
+    let mut table = [0u16; 256];
+    let mut at = 0usize;
+    let mut start = 0u16;
+    while at < 256 {
+        let mut crc = start << 8;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = if crc & 0x8000 == 0 {
+                crc << 1
+            } else {
+                (crc << 1) ^ 0x1021
+            };
+            bit += 1;
+        }
+        table[at] = crc;
+        at += 1;
+        start += 1;
+    }
+    table
+};
+
+static CRC16: [u16; 256] = {
+    let mut table = [0u16; 256];
+    let mut at = 0usize;
+    let mut start = 0u16;
+    while at < 256 {
+        let mut crc = start;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = if crc & 1 == 0 {
+                crc >> 1
+            } else {
+                (crc >> 1) ^ 0xa001
+            };
+            bit += 1;
+        }
+        table[at] = crc;
+        at += 1;
+        start += 1;
+    }
+    table
+};
+
+/// Tables for four bytes at a time: `CRC32[k][b]` is byte `b` followed by `k` zero bytes.
+static CRC32: [[u32; 256]; 4] = {
+    let mut tables = [[0u32; 256]; 4];
+    let mut at = 0usize;
+    let mut start = 0u32;
+    while at < 256 {
+        let mut crc = start;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = if crc & 1 == 0 {
+                crc >> 1
+            } else {
+                (crc >> 1) ^ 0xedb8_8320
+            };
+            bit += 1;
+        }
+        tables[0][at] = crc;
+        at += 1;
+        start += 1;
+    }
+    let mut k = 1;
+    while k < 4 {
+        let mut at = 0usize;
+        while at < 256 {
+            let before = tables[k - 1][at];
+            tables[k][at] = (before >> 8) ^ tables[0][(before & 0xff) as usize];
+            at += 1;
+        }
+        k += 1;
+    }
+    tables
+};
+
+static CRC64: [u64; 256] = {
+    let mut table = [0u64; 256];
+    let mut at = 0usize;
+    let mut start = 0u64;
+    while at < 256 {
+        let mut crc = start;
+        let mut bit = 0;
+        while bit < 8 {
+            crc = if crc & 1 == 0 {
+                crc >> 1
+            } else {
+                (crc >> 1) ^ 0xd800_0000_0000_0000
+            };
+            bit += 1;
+        }
+        table[at] = crc;
+        at += 1;
+        start += 1;
+    }
+    table
+};
+
+#[cfg(test)]
+mod tests {
+    use super::Algorithm;
+
+    /// The check strings and values are those of the published catalogue of CRC parameters.
+    #[test]
+    fn crcs_give_the_catalogue_check_values() {
+        let check = b"123456789";
+        assert_eq!(Algorithm::Crc8.compute(check), 0xf4);
+        assert_eq!(Algorithm::Crc16.compute(check), 0xbb3d);
+        assert_eq!(Algorithm::CrcCcitt.compute(check), 0x29b1);
+        assert_eq!(Algorithm::Crc32.compute(check), 0xcbf4_3926);
+    }
+
+    /// The example of RFC 1071, section 3.
+    #[test]
+    fn internet_checksum_of_the_rfc() {
+        let words = [0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7];
+        assert_eq!(Algorithm::Csum16.compute(&words), 0x220d);
+        assert_eq!(Algorithm::Csum16.compute(&[0xab]), 0x54ff);
+        assert_eq!(Algorithm::Csum16.compute(&[]), 0xffff);
+    }
+
+    #[test]
+    fn xor_and_identity_pad_and_cut_as_bmv2() {
+        assert_eq!(
+            Algorithm::Xor16.compute(&[0x12, 0x34, 0x56]),
+            0x1234 ^ 0x5600
+        );
+        assert_eq!(
+            Algorithm::Xor32.compute(&[1, 2, 3, 4, 5]),
+            0x0102_0304 ^ 0x0500_0000
+        );
+        assert_eq!(Algorithm::Identity.compute(&[1, 2, 3]), 0x010203);
+        assert_eq!(Algorithm::Identity.compute(&[1; 9]), 0x0101_0101_0101_0101);
+    }
+}

@@ -1,0 +1,130 @@
+//! Calculations and field lists.
+
+use crate::builder::{Builder, Built, Fault};
+use crate::error::LoadError;
+use crate::expr;
+use crate::hash::Algorithm;
+use crate::ir::{CalculationCode, CalculationInput, FieldListCode};
+use crate::json::{FieldList, Location, Typed};
+use crate::lower::Context;
+
+pub(super) fn lower(context: &Context<'_>, builder: &mut Builder<'_>) -> Result<(), LoadError> {
+    for calculation in &context.document.calculations {
+        let place = format!("calculation {}", calculation.name);
+        let code = calculate(builder, &calculation.algo, &calculation.input);
+        let location = calculation.source_info.as_ref();
+        let code = code.map_err(|fault| fault.at(&place, Location::publish(location)))?;
+        builder.code.calculations.push(code);
+    }
+    Ok(())
+}
+
+pub(super) fn calculate(
+    builder: &mut Builder<'_>,
+    algorithm: &str,
+    input: &[Typed],
+) -> Built<CalculationCode> {
+    let known = Algorithm::by_name(algorithm);
+    let algorithm =
+        known.ok_or_else(|| Fault::Unsupported(format!("hash algorithm \"{algorithm}\"")))?;
+    let mut code = CalculationCode {
+        algorithm,
+        inputs: Vec::new(),
+        payload: false,
+    };
+    for input in input {
+        match input.kind.as_str() {
+            "field" => {
+                let (header, field) = expr::pair(&input.value)?;
+                let guard = builder.layout.header(builder.header_index(&header)?);
+                let guard = if guard.metadata {
+                    builder.small(1)?
+                } else {
+                    guard.valid
+                };
+                let input = match builder.varbit_field(&header, &field)? {
+                    Some(src) => CalculationInput::Field {
+                        src,
+                        bits: 0,
+                        varbit: true,
+                        guard,
+                    },
+                    None => {
+                        let place = builder.field(&header, &field)?;
+                        let bits = u16::try_from(place.bits).unwrap_or(u16::MAX);
+                        CalculationInput::Field {
+                            src: place.slot,
+                            bits,
+                            varbit: false,
+                            guard,
+                        }
+                    }
+                };
+                code.inputs.push(input);
+            }
+            "hexstr" => {
+                let (negative, value) = expr::number(&input.value)?;
+                let bits = input.bitwidth.and_then(|bits| u16::try_from(bits).ok());
+                let bits = bits.ok_or_else(|| {
+                    Fault::Malformed("a constant of a calculation has no width".to_owned())
+                })?;
+                if negative || value.bit_len() > usize::from(bits) {
+                    return Err(Fault::Malformed("a constant exceeds its width".to_owned()));
+                }
+                code.inputs.push(CalculationInput::Constant { value, bits });
+            }
+            "header" => {
+                let name = expr::text(&input.value)?;
+                code.inputs
+                    .push(CalculationInput::Header(builder.header_index(&name)?));
+            }
+            "payload" => code.payload = true,
+            other => return Err(Fault::Unsupported(format!("calculation input \"{other}\""))),
+        }
+    }
+    Ok(code)
+}
+
+/// Field lists in the order of the context: the empty one, the JSON's, then the digests.
+pub(super) fn field_lists(
+    context: &Context<'_>,
+    builder: &mut Builder<'_>,
+) -> Result<(), LoadError> {
+    builder.code.field_lists.push(FieldListCode::default());
+    let lists = context
+        .document
+        .field_lists
+        .iter()
+        .chain(&context.document.learn_lists);
+    for list in lists {
+        let code = field_list(builder, list);
+        let code = code.map_err(|fault| fault.at(&format!("field list {}", list.name), None))?;
+        builder.code.field_lists.push(code);
+    }
+    Ok(())
+}
+
+fn field_list(builder: &Builder<'_>, list: &FieldList) -> Built<FieldListCode> {
+    let mut code = FieldListCode::default();
+    for element in &list.elements {
+        match element.kind.as_str() {
+            "field" => {
+                let (header, field) = expr::pair(&element.value)?;
+                let place = builder.field(&header, &field)?;
+                code.fields
+                    .push((place.slot, u16::try_from(place.limbs).unwrap_or(u16::MAX)));
+            }
+            "header" => {
+                let name = expr::text(&element.value)?;
+                let header = builder.layout.header(builder.header_index(&name)?);
+                code.fields.push((header.base, header.limbs));
+            }
+            other => {
+                return Err(Fault::Unsupported(format!(
+                    "field list element \"{other}\""
+                )));
+            }
+        }
+    }
+    Ok(code)
+}
