@@ -44,9 +44,9 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = TargetKind::Soft)]
     target: TargetKind,
 
-    /// Address of the P4Runtime server that `--target bmv2` programs.
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9559")]
-    p4runtime: String,
+    /// Program that `--target bmv2` starts.
+    #[arg(long, value_name = "PROGRAM", default_value = "simple_switch_grpc")]
+    bmv2: String,
 
     /// Judge by workload policy alone, as Calico's own verdict files do.
     ///

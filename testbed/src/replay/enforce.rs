@@ -4,8 +4,8 @@ mod rounds;
 
 use std::time::{Duration, Instant};
 
-use policy_compiler::{CompileError, Compiler};
-use policy_model::{ChangeSet, Flow, PolicyModel, Semantics};
+use policy_compiler::{CompileError, Compiler, EndpointState};
+use policy_model::{ChangeSet, Flow, PolicyModel, Semantics, WorkloadId};
 use table_model::Phase;
 use thiserror::Error;
 
@@ -13,7 +13,9 @@ use super::report::Summary;
 use super::trial::Fate;
 use crate::packet::{Link, first_packet};
 use crate::progress::Progress;
-use crate::target::{Ports, Probe, Rows, Target, TargetError, TargetKind};
+use crate::target::{
+    Batch, Bmv2, EGRESS_THREADS, Ports, Probe, Rows, Soft, Target, TargetError, TargetKind,
+};
 
 /// Packets that are under way at once.
 const BATCH: usize = 256;
@@ -62,12 +64,14 @@ impl Enforcement {
     /// The target cannot be started or reached.
     pub(crate) fn new(
         kind: TargetKind,
-        _p4runtime: &str,
+        bmv2: &str,
         semantics: &Semantics,
     ) -> Result<Option<Self>, EnforceError> {
         let target: Box<dyn Target> = match kind {
             TargetKind::None => return Ok(None),
-            TargetKind::Rows | TargetKind::Soft | TargetKind::Bmv2 => Box::new(Rows::new()),
+            TargetKind::Rows => Box::new(Rows::new()),
+            TargetKind::Soft => Box::new(Soft::start()?),
+            TargetKind::Bmv2 => Box::new(Bmv2::start(bmv2)?),
         };
         Ok(Some(Self {
             compiler: Compiler::new(target.capability().clone(), semantics.clone()),
@@ -140,6 +144,13 @@ impl Enforcement {
     ) -> Result<(), EnforceError> {
         let mut probes = Vec::with_capacity(batch.len());
         let mut exits = Vec::with_capacity(batch.len());
+        let open = |id: &WorkloadId| {
+            matches!(
+                self.compiler.endpoint_state(id),
+                Some(EndpointState::Enforced | EndpointState::Partly { .. })
+            )
+        };
+        let sentinels = self.ports.sentinels(model, open, EGRESS_THREADS);
         for index in batch {
             let flow = flows[*index];
             // Behind no port nobody can send.
@@ -160,7 +171,7 @@ impl Enforcement {
             exits.push((*index, exit));
         }
         let started = Instant::now();
-        let left = self.target.send(&probes)?;
+        let left = self.target.send(&Batch { probes, sentinels })?;
         self.packets += started.elapsed();
         for ((index, exit), left) in exits.into_iter().zip(left) {
             fates[index] = match left {

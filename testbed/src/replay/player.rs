@@ -92,7 +92,7 @@ impl Player {
     pub(crate) fn new(args: &Args, trials: Vec<Trial>) -> Result<Self, PlayError> {
         let semantics = args.semantics();
         Ok(Self {
-            enforcement: Enforcement::new(args.target, &args.p4runtime, &semantics)?,
+            enforcement: Enforcement::new(args.target, &args.bmv2, &semantics)?,
             semantics,
             commit_every: usize::try_from(args.commit_every).unwrap_or(usize::MAX),
             generate: args.generate,
