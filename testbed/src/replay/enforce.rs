@@ -2,11 +2,12 @@
 
 mod rounds;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use policy_compiler::{CompileError, Compiler, EndpointState};
 use policy_model::{ChangeSet, Flow, PolicyModel, Semantics, WorkloadId};
-use table_model::Phase;
+use table_model::{ActionCall, Phase, RowKey, TableSnapshot, Update};
 use thiserror::Error;
 
 use super::report::Summary;
@@ -86,6 +87,25 @@ impl Enforcement {
         }))
     }
 
+    /// Compiles what a new session changed and writes it: how many entries were touched that are
+    /// now as they were before? There should be none.
+    ///
+    /// # Errors
+    /// See [`EnforceError`].
+    pub(crate) fn commit_session(
+        &mut self,
+        model: &PolicyModel,
+        changes: &ChangeSet,
+    ) -> Result<u64, EnforceError> {
+        let before = self.compiler.snapshot();
+        let touched = self.commit_phases(model, changes)?;
+        let after = self.compiler.snapshot();
+        let updates = touched.iter().flat_map(|phase| &phase.updates);
+        let keys: BTreeSet<_> = updates.map(Update::key).collect();
+        let same = |key: &&&RowKey| before.get(key) == after.get(key);
+        Ok(keys.iter().filter(same).count() as u64)
+    }
+
     /// Compiles what changed and writes it.
     ///
     /// # Errors
@@ -95,6 +115,14 @@ impl Enforcement {
         model: &PolicyModel,
         changes: &ChangeSet,
     ) -> Result<(), EnforceError> {
+        self.commit_phases(model, changes).map(drop)
+    }
+
+    fn commit_phases(
+        &mut self,
+        model: &PolicyModel,
+        changes: &ChangeSet,
+    ) -> Result<Vec<Phase>, EnforceError> {
         let started = Instant::now();
         self.ports.follow(model);
         let commit = self.compiler.commit(model, changes, self.ports.site())?;
@@ -104,7 +132,7 @@ impl Enforcement {
         let started = Instant::now();
         self.target.apply(&commit.phases)?;
         self.write += started.elapsed();
-        Ok(())
+        Ok(commit.phases)
     }
 
     /// Entries inserted, modified and deleted so far, connections' epochs aside.
@@ -203,12 +231,12 @@ impl Enforcement {
     pub(crate) fn finish(mut self, summary: &mut Summary) -> Result<(), EnforceError> {
         let there = self.target.read()?;
         let written = self.compiler.snapshot();
-        let absent = |of: &table_model::TableSnapshot, from: &table_model::TableSnapshot| {
+        let absent = |of: &TableSnapshot, from: &TableSnapshot| {
             of.iter().filter(|(key, _)| from.get(key).is_none()).count()
         };
         let missing = absent(&written, &there);
         let extra = absent(&there, &written);
-        let differs = |key: &table_model::RowKey, action: &table_model::ActionCall| {
+        let differs = |key: &RowKey, action: &ActionCall| {
             written.get(key).is_some_and(|wanted| wanted != action)
         };
         let changed = there
