@@ -28,7 +28,8 @@ pub(crate) struct Attachment {
     pub(crate) peer: [u8; 6],
 }
 
-/// Ports by interface. An interface keeps its port while an endpoint names it.
+/// Ports by interface. An interface keeps its port while an endpoint names it, and where nobody is
+/// in the way its number follows from its name, so that equal states have equal rows.
 #[derive(Debug)]
 pub(crate) struct Ports {
     site: Site,
@@ -83,13 +84,16 @@ impl Ports {
             if self.site.workload_ports.contains_key(name) {
                 continue;
             }
-            let Some(number) = self.free.pop_first() else {
+            let wanted = preferred(name);
+            let next = self.free.range(wanted..).next().or(self.free.first());
+            let Some(number) = next.copied() else {
                 tracing::warn!(
                     interface = name,
                     "No port is left; the endpoint stays unplugged"
                 );
                 continue;
             };
+            self.free.remove(&number);
             let [high, low] = number.to_be_bytes();
             let port = Port {
                 number,
@@ -138,4 +142,13 @@ impl Ports {
         sentinels.entry(UPLINK % threads).or_insert(frame);
         sentinels.into_values().collect()
     }
+}
+
+/// The port that an interface gets if it is free: FNV-1a of the name.
+fn preferred(name: &str) -> u16 {
+    let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    let span = u32::from(LAST - UPLINK);
+    UPLINK + 1 + u16::try_from(hash % span).unwrap_or(0)
 }
