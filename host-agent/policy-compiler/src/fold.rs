@@ -300,18 +300,20 @@ impl Fold<'_> {
             }
             self.own_ports.insert(id.clone(), by_addr);
         }
-        let ports = self.own_ports.get(id).and_then(|all| all.get(&self.local.addr()));
+        let ports = self
+            .own_ports
+            .get(id)
+            .and_then(|all| all.get(&self.local.addr()));
         Ports::of_members(ports.into_iter().flatten().copied())
     }
 }
 
 /// None if no port can satisfy the criteria.
-fn port_match(
-    within: Vec<Ports>,
-    outside: Ports,
-    protocol: Option<Protocol>,
-) -> Option<PortMatch> {
-    let mut within: Vec<Ports> = within.into_iter().map(|ports| ports.only(protocol)).collect();
+fn port_match(within: Vec<Ports>, outside: Ports, protocol: Option<Protocol>) -> Option<PortMatch> {
+    let mut within: Vec<Ports> = within
+        .into_iter()
+        .map(|ports| ports.only(protocol))
+        .collect();
     if within.iter().any(Ports::is_empty) {
         return None;
     }
