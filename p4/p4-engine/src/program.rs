@@ -280,6 +280,31 @@ impl Program {
         lower::lower(&document)
     }
 
+    /// One line on the size of the compiled form, for people.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        format!(
+            "{} operations, {} tables, {} selects, {} limbs a packet, {} constants",
+            self.fast.ops.len(),
+            self.tables.len(),
+            self.fast.selects.len(),
+            self.layout.fields_end,
+            self.constants.len(),
+        )
+    }
+
+    /// The compiled operations, one a line, with their positions; for people who tune programs.
+    #[must_use]
+    pub fn listing(&self) -> String {
+        use std::fmt::Write as _;
+        let mut text = String::new();
+        for (at, op) in self.fast.ops.iter().enumerate() {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{at:5} {op:?}");
+        }
+        text
+    }
+
     pub(crate) fn empty() -> Self {
         Self {
             tables: Vec::new(),

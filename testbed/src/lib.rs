@@ -1,1 +1,0 @@
-//! Labs, demo, replay, benches and the oracles
