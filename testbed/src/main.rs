@@ -6,12 +6,18 @@
 #![forbid(unsafe_code)]
 
 mod demo;
+mod lab;
+mod packet;
+mod progress;
 mod replay;
+mod target;
 mod test;
 
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tracing_subscriber::EnvFilter;
 
 /// Runs Margay with no hardware: a demo, recorded Felix streams, and every test.
 #[derive(Debug, Parser)]
@@ -29,12 +35,34 @@ enum Command {
     Replay(replay::Args),
     /// Sets up what is missing and runs every test of the workspace.
     Test(test::Args),
+    /// Runs a program that ends when the demo ends.
+    #[command(hide = true)]
+    Supervised(demo::supervised::Args),
 }
 
 fn main() -> ExitCode {
+    let filter = EnvFilter::try_from_env("MARGAY_LOG").unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .init();
     match Cli::parse().command {
         Command::Demo(args) => demo::run(args),
         Command::Replay(args) => replay::run(args),
         Command::Test(args) => test::run(args),
+        Command::Supervised(args) => demo::supervised::run(&args),
     }
+}
+
+/// Tells people what went wrong and why, all the way down.
+fn complain(error: &dyn std::error::Error) {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    let _ = writeln!(std::io::stderr().lock(), "testbed: {text}");
 }

@@ -1,12 +1,13 @@
 //! Endpoints (Felix messages `WorkloadEndpoint`, `HostEndpoint`, `TierInfo`).
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{PolicyId, ProfileId};
+use crate::{Direction, PolicyId, ProfileId};
 
 /// A tier as an endpoint lists it: policies in order, and what follows when none matched.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -45,6 +46,27 @@ pub struct WorkloadEndpoint {
     pub invalid: Vec<String>,
 }
 
+impl WorkloadEndpoint {
+    /// The single addresses among its nets; a wider net owns nothing and has the endpoint refused.
+    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> {
+        self.nets
+            .iter()
+            .filter(|net| net.prefix_len() == net.max_prefix_len())
+            .map(IpNet::addr)
+    }
+}
+
+impl Tier {
+    /// The policies of one direction that count: staged ones are shown and never enforced.
+    pub fn enforced(&self, direction: Direction) -> impl Iterator<Item = &PolicyId> {
+        let policies = match direction {
+            Direction::Ingress => &self.ingress,
+            Direction::Egress => &self.egress,
+        };
+        policies.iter().filter(|id| !id.is_staged())
+    }
+}
+
 /// A local host endpoint.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct HostEndpoint {
@@ -61,7 +83,7 @@ pub struct HostEndpoint {
     /// For traffic through the host.
     pub forward_tiers: Vec<Tier>,
     /// Expected addresses.
-    pub addresses: Vec<std::net::IpAddr>,
+    pub addresses: Vec<IpAddr>,
     /// Parts that could not be understood.
     pub invalid: Vec<String>,
 }

@@ -10,11 +10,15 @@
 mod changes;
 mod endpoint;
 mod evaluate;
+#[cfg(test)]
+mod fixture;
 mod flow;
 mod ids;
 mod ip_set;
+mod members;
 mod model;
 mod network;
+mod owners;
 mod refuse;
 mod rule;
 mod semantics;
@@ -22,11 +26,12 @@ mod update;
 
 pub use changes::ChangeSet;
 pub use endpoint::{HostEndpoint, Tier, WorkloadEndpoint};
-pub use evaluate::{Decision, Leg, Step, Verdict, evaluate};
+pub use evaluate::{Decision, Leg, PROFILE_TIER, Step, StepAction, Verdict, evaluate};
 pub use flow::{Direction, Flow, L4};
 pub use ids::{HostEndpointId, IpSetId, PolicyId, PolicyKind, ProfileId, RuleId, WorkloadId};
 pub use ip_set::{IpSet, IpSetKind, Member};
-pub use model::{ModelError, PolicyModel};
+pub use members::Members;
+pub use model::{Labels, ModelError, PolicyModel, WireguardPeer};
 pub use network::{
     Encapsulation, HostMetadata, IpPool, Route, RouteTypes, Service, ServiceId, ServicePort, Vtep,
 };

@@ -1,5 +1,9 @@
 //! What is not enforced exactly, and why.
 
+mod find;
+
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{Direction, HostEndpointId, IpSetId, PolicyId, ProfileId, WorkloadId};
@@ -17,6 +21,21 @@ pub enum Subject {
     HostEndpoint(HostEndpointId),
     /// A set.
     IpSet(IpSetId),
+    /// A configuration parameter, by its canonical name.
+    Config(String),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Policy(id) => write!(f, "policy {id}"),
+            Self::Profile(id) => write!(f, "profile {id}"),
+            Self::Workload(id) => write!(f, "workload endpoint {id}"),
+            Self::HostEndpoint(id) => write!(f, "host endpoint {id}"),
+            Self::IpSet(id) => write!(f, "IP set {id}"),
+            Self::Config(name) => write!(f, "configuration parameter {name}"),
+        }
+    }
 }
 
 /// Why.
@@ -34,6 +53,18 @@ pub enum RefusalReason {
     Unsupported(String),
 }
 
+impl fmt::Display for RefusalReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Invalid(what) => write!(f, "not understood: {what}"),
+            Self::HttpMatch => f.write_str("an HTTP match cannot be judged at L3/L4"),
+            Self::Missing(subject) => write!(f, "{subject} is named but was never sent"),
+            Self::UnknownKind(kind) => write!(f, "the policy kind {kind} is not known"),
+            Self::Unsupported(what) => write!(f, "not enforced in this release: {what}"),
+        }
+    }
+}
+
 /// One thing that is not enforced exactly.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub struct Refusal {
@@ -46,3 +77,21 @@ pub struct Refusal {
     /// Why.
     pub reason: RefusalReason,
 }
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.subject)?;
+        match self.direction {
+            Some(Direction::Ingress) => f.write_str(", ingress")?,
+            Some(Direction::Egress) => f.write_str(", egress")?,
+            None => {}
+        }
+        if let Some(rule) = self.rule {
+            write!(f, ", rule {rule}")?;
+        }
+        write!(f, ": {}", self.reason)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,7 @@
 //! Rules, policies and profiles (Felix messages `Rule`, `Policy`, `Profile`).
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
 use ipnet::IpNet;
@@ -37,6 +38,8 @@ pub struct Protocol(pub u8);
 impl Protocol {
     /// ICMP.
     pub const ICMP: Self = Self(1);
+    /// IP in IP.
+    pub const IPIP: Self = Self(4);
     /// TCP.
     pub const TCP: Self = Self(6);
     /// UDP.
@@ -52,6 +55,21 @@ impl Protocol {
     #[must_use]
     pub const fn has_ports(self) -> bool {
         matches!(self, Self::TCP | Self::UDP | Self::SCTP)
+    }
+}
+
+impl fmt::Display for Protocol {
+    /// Calico's lower-case name, or the number where it has none.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::ICMP => f.write_str("icmp"),
+            Self::TCP => f.write_str("tcp"),
+            Self::UDP => f.write_str("udp"),
+            Self::ICMPV6 => f.write_str("icmpv6"),
+            Self::SCTP => f.write_str("sctp"),
+            Self::UDPLITE => f.write_str("udplite"),
+            Self(number) => write!(f, "{number}"),
+        }
     }
 }
 
@@ -185,4 +203,26 @@ pub struct Profile {
     pub outbound: Vec<Rule>,
     /// Rules that could not be understood.
     pub invalid: Vec<InvalidRule>,
+}
+
+impl Policy {
+    /// Rules of one direction.
+    #[must_use]
+    pub fn rules(&self, direction: Direction) -> &[Rule] {
+        match direction {
+            Direction::Ingress => &self.inbound,
+            Direction::Egress => &self.outbound,
+        }
+    }
+}
+
+impl Profile {
+    /// Rules of one direction.
+    #[must_use]
+    pub fn rules(&self, direction: Direction) -> &[Rule] {
+        match direction {
+            Direction::Ingress => &self.inbound,
+            Direction::Egress => &self.outbound,
+        }
+    }
 }

@@ -11,6 +11,48 @@ pub struct Config {
     pub values: BTreeMap<String, String>,
 }
 
+/// Felix's defaults stand in where nobody set a value, as `ConfigUpdate` leaves those out.
+impl Config {
+    /// `VXLANPort`; a value that is no port counts as the default.
+    #[must_use]
+    pub fn vxlan_port(&self) -> u16 {
+        self.value("VXLANPort")
+            .and_then(|text| text.trim().parse().ok())
+            .unwrap_or(4789)
+    }
+
+    /// `AllowVXLANPacketsFromWorkloads`.
+    #[must_use]
+    pub fn allow_vxlan_from_workloads(&self) -> bool {
+        self.flag("AllowVXLANPacketsFromWorkloads")
+    }
+
+    /// `AllowIPIPPacketsFromWorkloads`.
+    #[must_use]
+    pub fn allow_ipip_from_workloads(&self) -> bool {
+        self.flag("AllowIPIPPacketsFromWorkloads")
+    }
+
+    /// `DefaultEndpointToHostAction` as it is spelled; compare without case.
+    #[must_use]
+    pub fn endpoint_to_host_action(&self) -> &str {
+        self.value("DefaultEndpointToHostAction").unwrap_or("DROP")
+    }
+
+    /// A word that does not plainly say yes is a no: these flags open something.
+    fn flag(&self, name: &str) -> bool {
+        self.value(name).is_some_and(|text| {
+            ["true", "1", "yes", "y", "t"]
+                .iter()
+                .any(|yes| text.trim().eq_ignore_ascii_case(yes))
+        })
+    }
+
+    fn value(&self, name: &str) -> Option<&str> {
+        self.values.get(name).map(String::as_str)
+    }
+}
+
 /// What to do with a rule that carries an HTTP match.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::TableId;
+use crate::{TableId, TableSchema};
 
 /// How a pointer row changes from one target to another without a gap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -48,4 +48,16 @@ pub struct Capability {
     pub batch: usize,
     /// Limits that differ from the schema's sizes.
     pub limits: Vec<TableLimit>,
+}
+
+impl Capability {
+    /// Entries that `table` holds on this target: its own limit where it has one, else the schema's
+    /// size. A limit above the schema's size does not count, for the compiler only knows the schema.
+    #[must_use]
+    pub fn entries(&self, table: &TableSchema) -> u64 {
+        self.limits
+            .iter()
+            .find(|limit| limit.table == table.id)
+            .map_or(table.size, |limit| limit.entries.min(table.size))
+    }
 }

@@ -12,6 +12,7 @@
 
 mod capability;
 mod delta;
+mod outcome;
 mod row;
 mod schema;
 mod sequence;
@@ -19,6 +20,7 @@ mod snapshot;
 
 pub use capability::{Atomicity, Capability, Flip, TableLimit};
 pub use delta::{Generation, Phase, TableDelta, Update};
+pub use outcome::{Outcome, WriteReport};
 pub use row::{ActionCall, FieldValue, Row, RowKey};
 pub use schema::{
     ActionId, ActionSchema, FieldSchema, MatchKind, ParamSchema, Rank, Schema, SchemaError,

@@ -1,5 +1,7 @@
 //! A whole state of all tables.
 
+use std::collections::BTreeMap;
+
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use hashbrown::hash_map::Entry;
@@ -7,10 +9,16 @@ use thiserror::Error;
 
 use crate::{ActionCall, Row, RowKey, TableDelta, TableId, Update};
 
+type Rows = HashMap<RowKey, ActionCall, FixedState>;
+
 /// Every row of every table, by key.
+///
+/// Rows are kept table by table, so that counting, listing and replacing one table costs nothing in
+/// the size of the others.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct TableSnapshot {
-    rows: HashMap<RowKey, ActionCall, FixedState>,
+    /// Only tables that have rows, so that equal states compare equal.
+    tables: BTreeMap<TableId, Rows>,
 }
 
 /// Why an update does not fit a snapshot. The snapshot is unchanged by the refused update.
@@ -34,42 +42,79 @@ impl TableSnapshot {
     /// Number of rows.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.tables.values().map(Rows::len).sum()
     }
 
     /// Whether there is no row.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.tables.is_empty()
+    }
+
+    /// Number of rows of one table.
+    #[must_use]
+    pub fn table_len(&self, table: TableId) -> usize {
+        self.tables.get(&table).map_or(0, Rows::len)
+    }
+
+    /// Tables that have rows, in order of their ids.
+    pub fn tables(&self) -> impl Iterator<Item = TableId> {
+        self.tables.keys().copied()
     }
 
     /// What the row with this key does.
     #[must_use]
     pub fn get(&self, key: &RowKey) -> Option<&ActionCall> {
-        self.rows.get(key)
+        self.tables.get(&key.table)?.get(key)
     }
 
     /// Puts a row, whether its key was there or not, and gives back what it replaced.
     pub fn put(&mut self, row: Row) -> Option<ActionCall> {
-        self.rows.insert(row.key, row.action)
+        self.tables
+            .entry(row.key.table)
+            .or_default()
+            .insert(row.key, row.action)
     }
 
     /// Takes a row out.
     pub fn take(&mut self, key: &RowKey) -> Option<ActionCall> {
-        self.rows.remove(key)
+        let rows = self.tables.get_mut(&key.table)?;
+        let taken = rows.remove(key);
+        if rows.is_empty() {
+            self.tables.remove(&key.table);
+        }
+        taken
     }
 
-    /// All rows in no order; sort before showing them.
+    /// Moves one table's rows over from `other`, in place of those that are here, and gives back
+    /// what was here.
+    pub fn replace_table(&mut self, table: TableId, other: &mut Self) -> Self {
+        let mut before = Self::new();
+        if let Some(rows) = self.tables.remove(&table) {
+            before.tables.insert(table, rows);
+        }
+        if let Some(rows) = other.tables.remove(&table) {
+            self.tables.insert(table, rows);
+        }
+        before
+    }
+
+    /// All rows, tables in order of their ids, rows of one table in no order; sort before showing
+    /// them.
     pub fn iter(&self) -> impl Iterator<Item = (&RowKey, &ActionCall)> {
-        self.rows.iter()
+        self.tables.values().flatten()
+    }
+
+    /// The rows of one table in no order.
+    pub fn table_iter(&self, table: TableId) -> impl Iterator<Item = (&RowKey, &ActionCall)> {
+        self.tables.get(&table).into_iter().flatten()
     }
 
     /// Rows of one table sorted by key.
     #[must_use]
     pub fn table(&self, table: TableId) -> Vec<Row> {
         let mut rows: Vec<Row> = self
-            .iter()
-            .filter(|(key, _)| key.table == table)
+            .table_iter(table)
             .map(|(key, action)| Row {
                 key: key.clone(),
                 action: action.clone(),
@@ -85,21 +130,27 @@ impl TableSnapshot {
     /// The key is there on insert, or is not on modify and delete.
     pub fn apply_update(&mut self, update: Update) -> Result<(), ApplyError> {
         match update {
-            Update::Insert(row) => match self.rows.entry(row.key) {
-                Entry::Occupied(entry) => Err(ApplyError::Exists(entry.key().table.0)),
-                Entry::Vacant(entry) => {
-                    entry.insert(row.action);
-                    Ok(())
+            Update::Insert(row) => {
+                let rows = self.tables.entry(row.key.table).or_default();
+                match rows.entry(row.key) {
+                    Entry::Occupied(entry) => Err(ApplyError::Exists(entry.key().table.0)),
+                    Entry::Vacant(entry) => {
+                        entry.insert(row.action);
+                        Ok(())
+                    }
                 }
-            },
-            Update::Modify(row) => match self.rows.get_mut(&row.key) {
-                Some(action) => {
-                    *action = row.action;
-                    Ok(())
+            }
+            Update::Modify(row) => {
+                let rows = self.tables.get_mut(&row.key.table);
+                match rows.and_then(|rows| rows.get_mut(&row.key)) {
+                    Some(action) => {
+                        *action = row.action;
+                        Ok(())
+                    }
+                    None => Err(ApplyError::Missing(row.key.table.0)),
                 }
-                None => Err(ApplyError::Missing(row.key.table.0)),
-            },
-            Update::Delete(key) => match self.rows.remove(&key) {
+            }
+            Update::Delete(key) => match self.take(&key) {
                 Some(_) => Ok(()),
                 None => Err(ApplyError::Missing(key.table.0)),
             },
@@ -121,8 +172,10 @@ impl TableSnapshot {
 
 impl FromIterator<Row> for TableSnapshot {
     fn from_iter<I: IntoIterator<Item = Row>>(rows: I) -> Self {
-        Self {
-            rows: rows.into_iter().map(|row| (row.key, row.action)).collect(),
+        let mut snapshot = Self::new();
+        for row in rows {
+            snapshot.put(row);
         }
+        snapshot
     }
 }

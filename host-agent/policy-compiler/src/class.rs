@@ -1,0 +1,366 @@
+//! A class: one leg's program, the groups of remote addresses that it tells apart, and their rows.
+
+mod judge;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use smallvec::SmallVec;
+
+use crate::atom::Atoms;
+use crate::fingerprint::IdSpace;
+use crate::journal::Journal;
+use crate::program::Program;
+use crate::rows;
+use crate::slab::Slab;
+
+pub(crate) use judge::{Judge, dimensions};
+
+/// Atoms of a class that hold, one bit each by their place in [`Class::atoms`].
+pub(crate) type Bits = SmallVec<[u64; 2]>;
+
+/// What a group does: for each port group, and in it for each source port group, the number of the
+/// rule that decides.
+pub(crate) type Cells = Box<[u32]>;
+
+/// A distinct restriction of labels to the class's atoms.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Set {
+    pub bits: Bits,
+    pub id: u32,
+    /// Number of its group.
+    pub group: u32,
+    users: u32,
+}
+
+/// A distinct behaviour.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Group {
+    pub cells: Cells,
+    /// 0 for the behaviour of an address in no set and no net.
+    pub id: u32,
+    users: u32,
+}
+
+/// A pair of a host's set and a net's set that some address has.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pair {
+    /// Number of the group of both together.
+    pub group: u32,
+    users: u32,
+}
+
+/// A class and all that it owns.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Class {
+    /// Content id; 0 is the closed class, which is no value of this type.
+    pub id: u32,
+    /// Hash of the content.
+    pub hash: u128,
+    /// Legs of endpoints that point here.
+    pub users: u32,
+    /// Content.
+    pub program: Program,
+    /// Atoms that the program looks at; sorted.
+    pub atoms: Vec<u32>,
+    /// The program made quick to judge.
+    pub judge: Judge,
+    /// Id in `acl_port`.
+    pub ports: u32,
+    /// Id in `acl_source_port`.
+    pub source_ports: u32,
+    /// Labels of hosts that the class sees, with the set that they come to.
+    pub host_labels: BTreeMap<u32, u32>,
+    /// Labels of nets that the class sees.
+    pub net_labels: BTreeMap<u32, u32>,
+    /// Pairs of labels that the class sees both of.
+    pub label_pairs: BTreeSet<(u32, u32)>,
+    /// Restrictions.
+    pub sets: Slab<Set>,
+    /// Behaviours; number 0 is that of group 0.
+    pub groups: Slab<Group>,
+    /// Pairs of sets.
+    pub pairs: BTreeMap<(u32, u32), Pair>,
+    set_of: HashMap<Bits, u32, FixedState>,
+    group_of: HashMap<Cells, u32, FixedState>,
+    set_ids: IdSpace,
+    group_ids: IdSpace,
+}
+
+impl Class {
+    /// A class without labels. Its group 0 is there from the start.
+    pub(crate) fn new(
+        id: u32,
+        program: Program,
+        atoms: Vec<u32>,
+        judge: Judge,
+        (ports, source_ports): (u32, u32),
+        journal: &mut Journal,
+    ) -> Self {
+        let mut class = Self {
+            id,
+            program,
+            atoms,
+            judge,
+            ports,
+            source_ports,
+            ..Self::default()
+        };
+        let cells = class.judge.cells(&class.program, &class.bits(&[]));
+        let group = class.groups.insert(Group {
+            cells: cells.clone(),
+            id: 0,
+            users: 1,
+        });
+        class.group_of.insert(cells, group);
+        class.group_rows(group, |row| journal.put(row));
+        class
+    }
+
+    fn bits(&self, atoms: &[u32]) -> Bits {
+        let mut bits = Bits::from_elem(0, self.atoms.len().div_ceil(64));
+        let mut mine = self.atoms.iter().enumerate().peekable();
+        for atom in atoms {
+            while mine.next_if(|(_, own)| *own < atom).is_some() {}
+            if let Some((place, _)) = mine.next_if(|(_, own)| *own == atom) {
+                bits[place / 64] |= 1 << (place % 64);
+            }
+        }
+        bits
+    }
+
+    /// Sees a label of hosts.
+    pub(crate) fn add_host_label(
+        &mut self,
+        label: u32,
+        label_id: u32,
+        label_atoms: &[u32],
+        atoms: &Atoms,
+        journal: &mut Journal,
+    ) {
+        if self.host_labels.contains_key(&label) {
+            return;
+        }
+        let Some(set) = self.hold_set(label_atoms, atoms, journal) else {
+            return;
+        };
+        self.host_labels.insert(label, set);
+        let group = self.groups[self.sets[set].group].id;
+        journal.put(rows::host_group(
+            self.id,
+            label_id,
+            self.sets[set].id,
+            group,
+        ));
+    }
+
+    /// Sees a label of nets.
+    pub(crate) fn add_net_label(
+        &mut self,
+        label: u32,
+        label_id: u32,
+        label_atoms: &[u32],
+        atoms: &Atoms,
+        journal: &mut Journal,
+    ) {
+        if self.net_labels.contains_key(&label) {
+            return;
+        }
+        let Some(set) = self.hold_set(label_atoms, atoms, journal) else {
+            return;
+        };
+        self.net_labels.insert(label, set);
+        let group = self.groups[self.sets[set].group].id;
+        journal.put(rows::net_group(self.id, label_id, self.sets[set].id, group));
+    }
+
+    /// Sees an address with both labels.
+    pub(crate) fn add_pair(&mut self, host: u32, net: u32, journal: &mut Journal) {
+        let (Some(&host_set), Some(&net_set)) =
+            (self.host_labels.get(&host), self.net_labels.get(&net))
+        else {
+            return;
+        };
+        if !self.label_pairs.insert((host, net)) {
+            return;
+        }
+        if let Some(pair) = self.pairs.get_mut(&(host_set, net_set)) {
+            pair.users += 1;
+            return;
+        }
+        let mut bits = self.sets[host_set].bits.clone();
+        for (word, more) in bits.iter_mut().zip(&self.sets[net_set].bits) {
+            *word |= more;
+        }
+        let group = self.hold_group(&bits, journal);
+        self.pairs
+            .insert((host_set, net_set), Pair { group, users: 1 });
+        if let Some(row) = self.pair_row(host_set, net_set, group) {
+            journal.put(row);
+        }
+    }
+
+    /// No address has both labels any more.
+    pub(crate) fn drop_pair(&mut self, host: u32, net: u32, journal: &mut Journal) {
+        if !self.label_pairs.remove(&(host, net)) {
+            return;
+        }
+        let (Some(&host_set), Some(&net_set)) =
+            (self.host_labels.get(&host), self.net_labels.get(&net))
+        else {
+            return;
+        };
+        let Some(pair) = self.pairs.get_mut(&(host_set, net_set)) else {
+            return;
+        };
+        pair.users -= 1;
+        if pair.users == 0 {
+            let group = pair.group;
+            self.pairs.remove(&(host_set, net_set));
+            if let Some(row) = self.pair_row(host_set, net_set, group) {
+                journal.gone(row.key);
+            }
+            self.release_group(group, journal);
+        }
+    }
+
+    /// No host has the label any more.
+    pub(crate) fn drop_host_label(&mut self, label: u32, label_id: u32, journal: &mut Journal) {
+        if let Some(set) = self.host_labels.remove(&label) {
+            journal.gone(rows::host_group_key(self.id, label_id));
+            self.release_set(set, journal);
+        }
+    }
+
+    /// No net has the label any more.
+    pub(crate) fn drop_net_label(&mut self, label: u32, label_id: u32, journal: &mut Journal) {
+        if let Some(set) = self.net_labels.remove(&label) {
+            journal.gone(rows::net_group_key(self.id, label_id));
+            self.release_set(set, journal);
+        }
+    }
+
+    /// The set of a label, none if the class sees nothing of it.
+    fn hold_set(
+        &mut self,
+        label_atoms: &[u32],
+        atoms: &Atoms,
+        journal: &mut Journal,
+    ) -> Option<u32> {
+        let bits = self.bits(label_atoms);
+        if bits.iter().all(|word| *word == 0) {
+            return None;
+        }
+        if let Some(&set) = self.set_of.get(&bits) {
+            self.sets[set].users += 1;
+            return Some(set);
+        }
+        let mine = self.atoms.iter().enumerate();
+        let hold = mine.filter(|(place, _)| bits[place / 64] >> (place % 64) & 1 == 1);
+        let id = self.set_ids.take(atoms.mix(hold.map(|(_, atom)| *atom)));
+        let group = self.hold_group(&bits, journal);
+        let set = self.sets.insert(Set {
+            bits: bits.clone(),
+            id,
+            group,
+            users: 1,
+        });
+        self.set_of.insert(bits, set);
+        Some(set)
+    }
+
+    fn release_set(&mut self, set: u32, journal: &mut Journal) {
+        self.sets[set].users -= 1;
+        if self.sets[set].users == 0
+            && let Some(set) = self.sets.remove(set)
+        {
+            self.set_of.remove(&set.bits);
+            self.set_ids.give(set.id);
+            self.release_group(set.group, journal);
+        }
+    }
+
+    fn hold_group(&mut self, bits: &Bits, journal: &mut Journal) -> u32 {
+        let cells = self.judge.cells(&self.program, bits);
+        if let Some(&group) = self.group_of.get(&cells) {
+            self.groups[group].users += 1;
+            return group;
+        }
+        let id = self.group_ids.take(judge::hash(&self.program, &cells));
+        let group = self.groups.insert(Group {
+            cells: cells.clone(),
+            id,
+            users: 1,
+        });
+        self.group_of.insert(cells, group);
+        self.group_rows(group, |row| journal.put(row));
+        group
+    }
+
+    fn release_group(&mut self, group: u32, journal: &mut Journal) {
+        self.groups[group].users -= 1;
+        if self.groups[group].users == 0 {
+            self.group_rows(group, |row| journal.gone(row.key));
+            if let Some(group) = self.groups.remove(group) {
+                self.group_of.remove(&group.cells);
+                self.group_ids.give(group.id);
+            }
+        }
+    }
+
+    /// The row of a pair, none if the host's own group says the same.
+    fn pair_row(&self, host_set: u32, net_set: u32, group: u32) -> Option<table_model::Row> {
+        let host = &self.sets[host_set];
+        (host.group != group).then(|| {
+            rows::pair_group(
+                self.id,
+                host.id,
+                self.sets[net_set].id,
+                self.groups[group].id,
+            )
+        })
+    }
+
+    /// Verdict rows of a group: a default, and what differs from it.
+    fn group_rows(&self, group: u32, mut put: impl FnMut(table_model::Row)) {
+        let group = &self.groups[group];
+        let default = judge::most_frequent(&group.cells);
+        let verdict = |cell: u32| self.judge.verdict(&self.program, cell);
+        let (allow, rule) = verdict(default);
+        put(rows::verdict_default(self.id, group.id, allow, rule));
+        let width = self.judge.source_groups();
+        for (place, cell) in group.cells.iter().enumerate() {
+            if *cell == default {
+                continue;
+            }
+            let (allow, rule) = verdict(*cell);
+            let at = (place / width, place % width);
+            put(rows::verdict(self.id, group.id, at, allow, rule));
+        }
+    }
+
+    /// Every row that the class owns, given the ids of labels.
+    pub(crate) fn each_row(
+        &self,
+        label_id: impl Fn(u32) -> u32,
+        put: &mut impl FnMut(table_model::Row),
+    ) {
+        for (&label, &set) in &self.host_labels {
+            let set = &self.sets[set];
+            let group = self.groups[set.group].id;
+            put(rows::host_group(self.id, label_id(label), set.id, group));
+        }
+        for (&label, &set) in &self.net_labels {
+            let set = &self.sets[set];
+            let group = self.groups[set.group].id;
+            put(rows::net_group(self.id, label_id(label), set.id, group));
+        }
+        for (&(host, net), pair) in &self.pairs {
+            self.pair_row(host, net, pair.group).into_iter().for_each(&mut *put);
+        }
+        for (group, _) in self.groups.iter() {
+            self.group_rows(group, &mut *put);
+        }
+    }
+}

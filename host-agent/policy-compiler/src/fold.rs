@@ -1,0 +1,339 @@
+//! Folding an endpoint's own side into its rules: what is constant for one local address goes, what
+//! is left asks about the remote end and about ports.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use ipnet::IpNet;
+use policy_model::{
+    Action, Direction, Family, IpSetId, Member, PolicyModel, Protocol, Rule, Side, WorkloadEndpoint,
+};
+
+use crate::atom::{AtomKey, Atoms};
+use crate::nets::{family_of, holds, is_everything, is_host, parents};
+use crate::ports::Ports;
+use crate::program::{Outcome, PortMatch, Program, ResidualRule};
+use crate::rule_ref::{PROFILE_TIER, RuleHolder, RuleRef, Rules};
+
+/// Folds legs of one local address, or of one prefix that the endpoint may send from and inside
+/// which no rule tells addresses apart.
+#[derive(Debug)]
+pub(crate) struct Fold<'a> {
+    pub model: &'a PolicyModel,
+    pub atoms: &'a mut Atoms,
+    pub rules: &'a mut Rules,
+    pub family: Family,
+    pub direction: Direction,
+    pub local: IpNet,
+    /// Ports of local addresses in the sets that were asked for so far.
+    pub own_ports: &'a mut OwnPorts,
+    /// Whether the local address is in a set.
+    pub asked: HashMap<IpSetId, bool, FixedState>,
+}
+
+/// Members of (address, protocol, port) sets by address, for the sets that legs fold in. An entry
+/// is dropped when members of its set change.
+pub(crate) type OwnPorts =
+    HashMap<IpSetId, HashMap<IpAddr, Vec<(Protocol, u16)>, FixedState>, FixedState>;
+
+impl Fold<'_> {
+    /// The rules of the leg that are left.
+    pub(crate) fn leg(&mut self, endpoint: &WorkloadEndpoint) -> Program {
+        let mut program = Program {
+            direction: self.direction,
+            family: self.family,
+            rules: Vec::new(),
+        };
+        let model = self.model;
+        for tier in &endpoint.tiers {
+            let mut last = None;
+            let start = program.rules.len();
+            let mut open = true;
+            for id in tier.enforced(self.direction) {
+                last = Some(id);
+                if !open {
+                    continue;
+                }
+                let rules = model.policy(id).map(|policy| policy.rules(self.direction));
+                open = self.list(
+                    rules.unwrap_or_default(),
+                    &tier.name,
+                    &RuleHolder::Policy(id.clone()),
+                    &mut program.rules,
+                );
+            }
+            // A tier whose policies in this direction are all staged counts as absent.
+            let Some(last) = last else { continue };
+            if open && !tier.default_pass {
+                let id = self.rules.id(RuleRef {
+                    direction: self.direction,
+                    tier: Arc::clone(&tier.name),
+                    holder: RuleHolder::Policy(last.clone()),
+                    rule: None,
+                    rule_id: None,
+                });
+                program
+                    .rules
+                    .push(ResidualRule::unconditional(id, Outcome::Deny));
+            }
+            if close(&mut program.rules, start) && !(open && tier.default_pass) {
+                return program;
+            }
+        }
+        self.profiles(endpoint, &mut program);
+        program
+    }
+
+    fn profiles(&mut self, endpoint: &WorkloadEndpoint, program: &mut Program) {
+        let tier: Arc<str> = PROFILE_TIER.into();
+        for id in &endpoint.profiles {
+            let rules = self
+                .model
+                .profile(id)
+                .map(|profile| profile.rules(self.direction));
+            let start = program.rules.len();
+            let holder = RuleHolder::Profile(id.clone());
+            let open = self.list(
+                rules.unwrap_or_default(),
+                &tier,
+                &holder,
+                &mut program.rules,
+            );
+            if close(&mut program.rules, start) && !open {
+                return;
+            }
+        }
+        let id = self.rules.id(RuleRef {
+            direction: self.direction,
+            tier,
+            holder: RuleHolder::NoProfile,
+            rule: None,
+            rule_id: None,
+        });
+        program
+            .rules
+            .push(ResidualRule::unconditional(id, Outcome::Deny));
+    }
+
+    /// Appends what is left of a list; false if nothing behind it can be reached from inside it.
+    fn list(
+        &mut self,
+        rules: &[Rule],
+        tier: &Arc<str>,
+        holder: &RuleHolder,
+        out: &mut Vec<ResidualRule>,
+    ) -> bool {
+        for (index, rule) in rules.iter().enumerate() {
+            let outcome = match rule.action {
+                Action::Allow => Outcome::Allow,
+                Action::Deny => Outcome::Deny,
+                Action::Pass => Outcome::Pass(usize::MAX),
+                // A log rule never ends evaluation.
+                Action::Log => continue,
+            };
+            let Some(mut left) = self.rule(rule, outcome) else {
+                continue;
+            };
+            left.id = self.rules.id(RuleRef {
+                direction: self.direction,
+                tier: Arc::clone(tier),
+                holder: holder.clone(),
+                rule: Some(index),
+                rule_id: Some(rule.id.clone()),
+            });
+            let last = left.is_unconditional();
+            out.push(left);
+            if last {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// What is left of a rule; none if it can never match here.
+    fn rule(&mut self, rule: &Rule, outcome: Outcome) -> Option<ResidualRule> {
+        if rule.family.is_some_and(|family| family != self.family) {
+            return None;
+        }
+        let (local, remote) = match self.direction {
+            Direction::Ingress => (&rule.dst, &rule.src),
+            Direction::Egress => (&rule.src, &rule.dst),
+        };
+        let protocol = rule.protocol;
+        let local_ports = self.local(local, protocol)?;
+        let mut left = ResidualRule::unconditional(0, outcome);
+        left.protocol = protocol;
+        left.not_protocol = rule.not_protocol;
+        left.icmp = rule.icmp;
+        left.not_icmp = rule.not_icmp;
+        let remote_ports = self.remote(remote, protocol, &mut left)?;
+        (left.src, left.dst) = match self.direction {
+            Direction::Ingress => (remote_ports, local_ports),
+            Direction::Egress => (local_ports, remote_ports),
+        };
+        Some(left)
+    }
+
+    /// The nets of this family; none if the criterion rules this family out.
+    fn nets(&self, nets: &[IpNet]) -> Option<Vec<IpNet>> {
+        let mut mine: Vec<IpNet> = nets
+            .iter()
+            .filter(|net| family_of(net) == self.family)
+            .map(IpNet::trunc)
+            .collect();
+        mine.sort_unstable();
+        mine.dedup();
+        (nets.is_empty() || !mine.is_empty()).then_some(mine)
+    }
+
+    /// Negated nets of this family; none if the rule never matches: an except list that covers
+    /// everything, or that has only the other family, as Felix's own dataplanes have it.
+    fn not_nets(&self, nets: &[IpNet]) -> Option<Vec<IpNet>> {
+        let mine = self.nets(nets)?;
+        (!mine.iter().any(is_everything)).then_some(mine)
+    }
+
+    /// Decides the local side; what is left is about its port.
+    fn local(&mut self, side: &Side, protocol: Option<Protocol>) -> Option<PortMatch> {
+        let nets = self.nets(&side.nets)?;
+        let not_nets = self.not_nets(&side.not_nets)?;
+        let inside = |net: &IpNet| holds(net, &self.local);
+        if !(nets.is_empty() || nets.iter().any(inside)) || not_nets.iter().any(inside) {
+            return None;
+        }
+        for id in &side.sets {
+            if !self.in_set(id) {
+                return None;
+            }
+        }
+        for id in &side.not_sets {
+            if self.in_set(id) {
+                return None;
+            }
+        }
+        let mut within = Vec::new();
+        if !(side.ports.is_empty() && side.named_ports.is_empty()) {
+            let mut any = Ports::of_ranges(&side.ports);
+            for id in &side.named_ports {
+                any = any.union(&self.own_ports(id));
+            }
+            within.push(any);
+        }
+        for id in &side.ip_port_sets {
+            within.push(self.own_ports(id));
+        }
+        let mut outside = Ports::of_ranges(&side.not_ports);
+        for id in &side.not_named_ports {
+            outside = outside.union(&self.own_ports(id));
+        }
+        port_match(within, outside, protocol)
+    }
+
+    /// Turns the remote side into atoms; what is left is about its numeric ports.
+    fn remote(
+        &mut self,
+        side: &Side,
+        protocol: Option<Protocol>,
+        left: &mut ResidualRule,
+    ) -> Option<PortMatch> {
+        let nets = self.nets(&side.nets)?;
+        if !nets.iter().any(is_everything) {
+            left.nets = self.intern(nets.into_iter().map(AtomKey::Net));
+        }
+        let not_nets = self.not_nets(&side.not_nets)?;
+        let set = |id: &IpSetId| AtomKey::Set(id.clone());
+        let ports = |id: &IpSetId| AtomKey::Ports(id.clone());
+        let all = side.sets.iter().map(set);
+        left.all = self.intern(all.chain(side.ip_port_sets.iter().map(ports)));
+        let none = not_nets.into_iter().map(AtomKey::Net);
+        let none = none.chain(side.not_sets.iter().map(set));
+        left.none = self.intern(none.chain(side.not_named_ports.iter().map(ports)));
+        let mut within = Vec::new();
+        if side.named_ports.is_empty() {
+            if !side.ports.is_empty() {
+                within.push(Ports::of_ranges(&side.ports));
+            }
+        } else {
+            left.named = self.intern(side.named_ports.iter().map(ports));
+            left.alternative = Ports::of_ranges(&side.ports).only(protocol);
+        }
+        port_match(within, Ports::of_ranges(&side.not_ports), protocol)
+    }
+
+    fn intern(&mut self, keys: impl Iterator<Item = AtomKey>) -> Vec<u32> {
+        let mut atoms: Vec<u32> = keys.map(|key| self.atoms.intern(key)).collect();
+        atoms.sort_unstable();
+        atoms.dedup();
+        atoms
+    }
+
+    fn in_set(&mut self, id: &IpSetId) -> bool {
+        if let Some(answer) = self.asked.get(id) {
+            return *answer;
+        }
+        let answer = self.model.ip_set(id).is_some_and(|set| {
+            parents(&self.local).any(|net| set.members.contains(&Member::Net(net)))
+        });
+        self.asked.insert(id.clone(), answer);
+        answer
+    }
+
+    /// Ports of a set's members with the local address.
+    fn own_ports(&mut self, id: &IpSetId) -> Ports {
+        if !is_host(&self.local) {
+            return Ports::default();
+        }
+        if !self.own_ports.contains_key(id) {
+            let mut by_addr: HashMap<IpAddr, Vec<(Protocol, u16)>, FixedState> = HashMap::default();
+            let set = self.model.ip_set(id);
+            for member in set.iter().flat_map(|set| set.members.iter()) {
+                if let Member::Port {
+                    addr,
+                    protocol,
+                    port,
+                } = member
+                {
+                    by_addr.entry(*addr).or_default().push((*protocol, *port));
+                }
+            }
+            self.own_ports.insert(id.clone(), by_addr);
+        }
+        let ports = self.own_ports.get(id).and_then(|all| all.get(&self.local.addr()));
+        Ports::of_members(ports.into_iter().flatten().copied())
+    }
+}
+
+/// None if no port can satisfy the criteria.
+fn port_match(
+    within: Vec<Ports>,
+    outside: Ports,
+    protocol: Option<Protocol>,
+) -> Option<PortMatch> {
+    let mut within: Vec<Ports> = within.into_iter().map(|ports| ports.only(protocol)).collect();
+    if within.iter().any(Ports::is_empty) {
+        return None;
+    }
+    within.sort_unstable();
+    within.dedup();
+    Some(PortMatch {
+        within,
+        outside: outside.only(protocol),
+    })
+}
+
+/// Lets the passes of a tier or profile go on behind it; true if there are none.
+fn close(rules: &mut [ResidualRule], start: usize) -> bool {
+    let next = rules.len();
+    let mut none = true;
+    for rule in &mut rules[start..] {
+        if let Outcome::Pass(to) = &mut rule.outcome
+            && *to == usize::MAX
+        {
+            *to = next;
+            none = false;
+        }
+    }
+    none
+}

@@ -1,0 +1,166 @@
+//! The way back from the 32 bits in a verdict row to the rule that gave it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use policy_model::{Direction, PolicyId, PolicyKind, ProfileId, RuleId};
+use serde::{Deserialize, Serialize};
+
+use crate::fingerprint::{Fingerprint, IdSpace};
+
+/// The tier name that stands for profiles in traces.
+pub const PROFILE_TIER: &str = "__PROFILE__";
+
+/// Who holds a rule.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum RuleHolder {
+    /// A policy of a tier.
+    Policy(PolicyId),
+    /// A profile.
+    Profile(ProfileId),
+    /// Nobody: no profile matched.
+    NoProfile,
+}
+
+/// A rule, or the end of a tier, as the place of a decision.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct RuleRef {
+    /// Leg.
+    pub direction: Direction,
+    /// Tier, [`PROFILE_TIER`] for profiles.
+    pub tier: Arc<str>,
+    /// Policy or profile; the last enforced policy of the tier where the tier's end decides.
+    pub holder: RuleHolder,
+    /// Place in its list; none at the end of a tier and where no profile matched.
+    pub rule: Option<usize>,
+    /// Felix's id.
+    pub rule_id: Option<RuleId>,
+}
+
+impl RuleRef {
+    /// Name of the policy or profile, [`PROFILE_TIER`] where no profile matched.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match &self.holder {
+            RuleHolder::Policy(id) => &id.name,
+            RuleHolder::Profile(id) => id.as_str(),
+            RuleHolder::NoProfile => PROFILE_TIER,
+        }
+    }
+
+    /// Namespace of the policy, empty for global ones and profiles.
+    #[must_use]
+    pub fn namespace(&self) -> &str {
+        match &self.holder {
+            RuleHolder::Policy(id) => &id.namespace,
+            RuleHolder::Profile(_) | RuleHolder::NoProfile => "",
+        }
+    }
+
+    fn hash(&self) -> u128 {
+        let Self {
+            direction,
+            tier,
+            holder,
+            rule,
+            rule_id,
+        } = self;
+        let mut hash = Fingerprint::new("rule");
+        hash.word(*direction as u64);
+        hash.text(tier);
+        match holder {
+            RuleHolder::Policy(id) => {
+                hash.word(1);
+                hash_kind(&mut hash, &id.kind);
+                hash.text(&id.namespace);
+                hash.text(&id.name);
+            }
+            RuleHolder::Profile(id) => {
+                hash.word(2);
+                hash.text(id.as_str());
+            }
+            RuleHolder::NoProfile => hash.word(3),
+        }
+        hash.word(rule.map_or(0, |index| index as u64 + 1));
+        hash.text(rule_id.as_ref().map_or("", RuleId::as_str));
+        hash.finish()
+    }
+}
+
+fn hash_kind(hash: &mut Fingerprint, kind: &PolicyKind) {
+    match kind {
+        PolicyKind::NetworkPolicy => hash.word(1),
+        PolicyKind::GlobalNetworkPolicy => hash.word(2),
+        PolicyKind::KubernetesNetworkPolicy => hash.word(3),
+        PolicyKind::KubernetesClusterNetworkPolicy => hash.word(4),
+        PolicyKind::Unstated => hash.word(5),
+        PolicyKind::Staged(name) => {
+            hash.word(6);
+            hash.text(name);
+        }
+        PolicyKind::Unknown(name) => {
+            hash.word(7);
+            hash.text(name);
+        }
+    }
+}
+
+impl fmt::Display for RuleRef {
+    /// As Calico's traces read: `tier|namespace|policy|rule`, -1 for the end of a tier.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (tier, namespace, name) = (&self.tier, self.namespace(), self.name());
+        match self.rule {
+            Some(rule) => write!(f, "{tier}|{namespace}|{name}|{rule}"),
+            None => write!(f, "{tier}|{namespace}|{name}|-1"),
+        }
+    }
+}
+
+/// Rules that classes refer to, by id.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rules {
+    by_ref: HashMap<RuleRef, (u32, u32), FixedState>,
+    by_id: HashMap<u32, RuleRef, FixedState>,
+    ids: IdSpace,
+}
+
+impl Rules {
+    /// The id of a rule; it stays while [`Rules::hold`] outweighs [`Rules::release`].
+    pub(crate) fn id(&mut self, rule: RuleRef) -> u32 {
+        if let Some((id, _)) = self.by_ref.get(&rule) {
+            return *id;
+        }
+        let id = self.ids.take(rule.hash());
+        self.by_id.insert(id, rule.clone());
+        self.by_ref.insert(rule, (id, 0));
+        id
+    }
+
+    /// One more user.
+    pub(crate) fn hold(&mut self, id: u32) {
+        if let Some((_, users)) = self.by_id.get(&id).and_then(|r| self.by_ref.get_mut(r)) {
+            *users += 1;
+        }
+    }
+
+    /// One user less; the last one takes the rule along.
+    pub(crate) fn release(&mut self, id: u32) {
+        let Some((_, users)) = self.by_id.get(&id).and_then(|r| self.by_ref.get_mut(r)) else {
+            return;
+        };
+        *users = users.saturating_sub(1);
+        if *users == 0 {
+            if let Some(rule) = self.by_id.remove(&id) {
+                self.by_ref.remove(&rule);
+            }
+            self.ids.give(id);
+        }
+    }
+
+    /// The rule with this id.
+    pub(crate) fn get(&self, id: u32) -> Option<&RuleRef> {
+        self.by_id.get(&id)
+    }
+}

@@ -1,0 +1,5 @@
+//! The evaluator against Calico's semantics, criterion by criterion.
+
+mod criteria;
+mod order;
+mod outside;

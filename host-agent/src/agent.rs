@@ -1,0 +1,410 @@
+//! The owner of the model and the compiler: one task, fed by bounded channels.
+//!
+//! Felix's events go into the model at once. They are compiled when Felix falls silent for a
+//! moment, at the latest after a bounded time, and not while one change is on its way to the DPU
+//! and another waits: what comes meanwhile coalesces in the model's change set for nothing.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use felix_bridge::server::Event;
+use felix_bridge::{Problem, StatusBoard};
+use offload_api::host::HostStatus;
+use offload_api::sync::{SyncClient, SyncState};
+use policy_compiler::{Compiler, Site};
+use policy_model::{PolicyModel, Refusal, Update};
+use table_model::{Capability, Generation};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::{Duration, Instant, MissedTickBehavior, interval, sleep_until};
+use tracing::{debug, error, info, warn};
+
+use crate::config::Config;
+use crate::endpoints::Endpoints;
+use crate::gate::Gate;
+use crate::inventory::Found;
+use crate::metrics::Metrics;
+use crate::status;
+
+/// A question to the owner, answered inside its task.
+pub(crate) type Query = Box<dyn FnOnce(&Agent) + Send>;
+
+/// Time between looks at things that nothing announces.
+const TICK: Duration = Duration::from_millis(200);
+/// Shortest time between two looks at the whole for people.
+const STATUS_PAUSE: Duration = Duration::from_millis(20);
+/// Problems of one event that are logged one by one.
+const PROBLEMS_LOGGED: usize = 20;
+
+/// Where the owner hears from others.
+pub(crate) struct Inputs {
+    pub(crate) events: mpsc::Receiver<Event>,
+    pub(crate) queries: mpsc::Receiver<Query>,
+    pub(crate) found: watch::Receiver<Found>,
+    pub(crate) sync: watch::Receiver<SyncState>,
+}
+
+/// Whom the owner tells.
+pub(crate) struct Outputs {
+    pub(crate) sync: Arc<SyncClient>,
+    pub(crate) board: StatusBoard,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) gate: Arc<Gate>,
+    pub(crate) status: watch::Sender<HostStatus>,
+    pub(crate) hurry: Arc<Notify>,
+}
+
+/// What is known of Felix.
+#[derive(Debug, Default)]
+pub(crate) struct FelixSide {
+    pub(crate) connected: bool,
+    pub(crate) session: String,
+    pub(crate) sequence: u64,
+    pub(crate) messages: u64,
+    /// The last message of which all changes are in force.
+    pub(crate) enforced: u64,
+}
+
+/// When the waiting batch began and when it grew last.
+#[derive(Clone, Copy, Debug)]
+struct Burst {
+    first: Instant,
+    last: Instant,
+}
+
+/// The owner.
+pub(crate) struct Agent {
+    pub(crate) config: Config,
+    pub(crate) began: Instant,
+    pub(crate) felix: FelixSide,
+    pub(crate) model: PolicyModel,
+    pub(crate) compiler: Option<Compiler>,
+    pub(crate) site: Site,
+    pub(crate) found: Found,
+    pub(crate) sync_state: SyncState,
+    pub(crate) endpoints: Endpoints,
+    pub(crate) refusals: Vec<Refusal>,
+    pub(crate) compile_error: Option<String>,
+    pub(crate) out: Outputs,
+    capability: Option<Capability>,
+    /// The compiler has not committed yet.
+    fresh: bool,
+    burst: Option<Burst>,
+    /// When the first frame of a commit came, and the number of the last one, by the generation that
+    /// carries it.
+    timings: VecDeque<(Generation, Instant, u64)>,
+    stale_status: bool,
+    published: Option<Instant>,
+}
+
+impl Agent {
+    pub(crate) fn new(config: Config, out: Outputs) -> Self {
+        Self {
+            config,
+            began: Instant::now(),
+            felix: FelixSide::default(),
+            model: PolicyModel::new(),
+            compiler: None,
+            site: Site::default(),
+            found: Found::default(),
+            sync_state: SyncState::default(),
+            endpoints: Endpoints::default(),
+            refusals: Vec::new(),
+            compile_error: None,
+            out,
+            capability: None,
+            fresh: true,
+            burst: None,
+            timings: VecDeque::new(),
+            stale_status: true,
+            published: None,
+        }
+    }
+
+    /// Runs until Felix's door closes, which it does when the daemon stops.
+    pub(crate) async fn run(mut self, mut inputs: Inputs) {
+        let mut tick = interval(TICK);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.publish();
+        let Inputs {
+            events,
+            queries,
+            found,
+            sync,
+        } = &mut inputs;
+        loop {
+            let due = self.due();
+            tokio::select! {
+                event = events.recv() => match event {
+                    Some(event) => self.hear(event),
+                    None => return,
+                },
+                Some(query) = queries.recv() => query(&self),
+                Ok(()) = found.changed() => {
+                    let found = found.borrow_and_update().clone();
+                    self.plugged(found);
+                }
+                Ok(()) = sync.changed() => {
+                    let state = sync.borrow_and_update().clone();
+                    self.synced(state);
+                }
+                () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
+                    self.commit();
+                }
+                () = sleep_until(self.published.map_or_else(Instant::now, |at| at + STATUS_PAUSE)), if self.stale_status => {}
+                _ = tick.tick() => {}
+            }
+            self.out.gate.beat();
+            self.publish();
+        }
+    }
+
+    /// When the waiting batch is to be compiled; none if there is none or if it has to wait for
+    /// somebody else, whose news turns the loop.
+    fn due(&self) -> Option<Instant> {
+        let burst = self.burst?;
+        let busy =
+            self.sync_state.connected && self.sync_state.in_flight && self.sync_state.waiting;
+        if busy || self.capability.is_none() || !self.model.in_sync() {
+            return None;
+        }
+        Some((burst.last + self.config.quiet).min(burst.first + self.config.latency))
+    }
+
+    fn stir(&mut self) {
+        let now = Instant::now();
+        let first = self.burst.map_or(now, |burst| burst.first);
+        self.burst = Some(Burst { first, last: now });
+    }
+
+    fn hear(&mut self, event: Event) {
+        self.stale_status = true;
+        match event {
+            Event::SessionStarted {
+                session,
+                resumed_at,
+            } => {
+                info!(%session, resumed_at, "Felix is here");
+                self.felix.connected = true;
+                self.felix.session = session.to_string();
+            }
+            Event::SessionEnded { session, reason } => {
+                warn!(%session, reason, "Felix is gone; what is enforced stays");
+                self.felix.connected = false;
+            }
+            Event::Snapshot {
+                session,
+                from_journal,
+                next,
+                updates,
+                problems,
+            } => {
+                info!(%session, from_journal, updates = updates.len(), "a complete snapshot");
+                self.felix.session = session.to_string();
+                self.felix.sequence = next.saturating_sub(1);
+                self.felix.messages += updates.len() as u64;
+                report(&problems);
+                // A model of its own: nothing of an earlier session is left in it. The old rows
+                // stay until the next commit, which writes the difference alone.
+                let mut model = PolicyModel::new();
+                self.apply(&mut model, updates);
+                self.model = model;
+                if let Some(compiler) = &mut self.compiler {
+                    compiler.resync();
+                }
+                self.out.gate.in_sync();
+                self.stir();
+            }
+            Event::Updates {
+                session: _,
+                next,
+                updates,
+                problems,
+            } => {
+                self.felix.sequence = next.saturating_sub(1);
+                self.felix.messages += updates.len() as u64;
+                report(&problems);
+                let mut model = std::mem::take(&mut self.model);
+                self.apply(&mut model, updates);
+                self.model = model;
+                self.stir();
+            }
+        }
+    }
+
+    fn apply(&self, model: &mut PolicyModel, updates: Vec<Update>) {
+        for update in updates {
+            if let Err(error) = model.apply(update) {
+                self.out.metrics.model_refusals.inc();
+                warn!(%error, "an update is refused; what was enforced stays");
+            }
+        }
+    }
+
+    fn plugged(&mut self, found: Found) {
+        self.stale_status = true;
+        self.found = found;
+        let Some(inventory) = self.found.inventory.clone() else {
+            return;
+        };
+        // The target's name is for people: another name alone changes no row.
+        let capability = Capability {
+            target: String::new(),
+            ..inventory.capability.clone()
+        };
+        if self.capability.as_ref() != Some(&capability) {
+            let target = &inventory.capability.target;
+            info!(target, "the DPU's target is known");
+            let semantics = self.config.semantics.clone();
+            self.compiler = Some(Compiler::new(capability.clone(), semantics));
+            self.capability = Some(capability);
+            self.fresh = true;
+            self.stir();
+        }
+        if self.site != inventory.site {
+            debug!(
+                ports = inventory.site.workload_ports.len(),
+                "the DPU's ports are known"
+            );
+            self.site = inventory.site.clone();
+            self.stir();
+        }
+    }
+
+    fn synced(&mut self, state: SyncState) {
+        let before = std::mem::replace(&mut self.sync_state, state);
+        let after = &self.sync_state;
+        self.stale_status = true;
+        if after.acknowledged > before.acknowledged {
+            self.out.gate.acknowledged();
+            let acknowledged = after.acknowledged;
+            self.acknowledged(acknowledged);
+        }
+        if let Some(nack) = &self.sync_state.refused
+            && before.refused.as_ref() != Some(nack)
+        {
+            self.endpoints.refused(&nack.text, &self.out.board);
+        }
+    }
+
+    fn acknowledged(&mut self, generation: Generation) {
+        while self
+            .timings
+            .front()
+            .is_some_and(|(at, _, _)| *at <= generation)
+        {
+            if let Some((_, first, last)) = self.timings.pop_front() {
+                self.felix.enforced = last;
+                self.out
+                    .metrics
+                    .enforced
+                    .observe(first.elapsed().as_secs_f64());
+            }
+        }
+        if let Some(compiler) = &self.compiler {
+            self.endpoints
+                .acknowledged(generation, &self.model, compiler, &self.out.board);
+        }
+        self.out.board.in_sync();
+    }
+
+    fn commit(&mut self) {
+        let Some(burst) = self.burst.take() else {
+            return;
+        };
+        let Some(compiler) = &mut self.compiler else {
+            self.burst = Some(burst);
+            return;
+        };
+        self.stale_status = true;
+        let changes = self.model.take_changes();
+        let timer = self.out.metrics.compile.start_timer();
+        let compiled = compiler.commit(&self.model, &changes, &self.site);
+        timer.observe_duration();
+        let commit = match compiled {
+            Ok(commit) => commit,
+            Err(problem) => {
+                // The compiler keeps the changes and what it emitted; so do the tables.
+                self.out.metrics.compile_failures.inc();
+                let text = offload_api::error_chain(&problem);
+                if self.compile_error.as_ref() != Some(&text) {
+                    error!(
+                        error = text,
+                        "a change cannot be compiled; what was enforced stays"
+                    );
+                }
+                self.compile_error = Some(text);
+                return;
+            }
+        };
+        self.compile_error = None;
+        self.out.metrics.commits.inc();
+        // A compiler that had emitted nothing speaks of empty tables; ours may have rows of the
+        // compiler before it.
+        let sent = if self.fresh {
+            self.out.sync.replace(&compiler.snapshot())
+        } else {
+            self.out.sync.commit(commit.phases)
+        };
+        let generation = match sent {
+            Ok(generation) => generation,
+            Err(problem) => {
+                error!(%problem, "compiled rows do not fit the schema; what was enforced stays");
+                self.compile_error = Some(problem.to_string());
+                return;
+            }
+        };
+        // The stream's own word comes a moment later; nobody may take this for settled meanwhile.
+        self.sync_state.desired = self.sync_state.desired.max(generation);
+        self.fresh = false;
+        self.refusals = commit.refusals;
+        self.endpoints
+            .committed(&commit.touched, generation, &self.model, &self.out.board);
+        self.timings
+            .push_back((generation, burst.first, self.felix.sequence));
+        if generation <= self.sync_state.acknowledged {
+            self.acknowledged(generation);
+        }
+        let site = &self.site;
+        let unplugged = self
+            .model
+            .workloads()
+            .any(|(_, endpoint)| !site.workload_ports.contains_key(&endpoint.interface));
+        if unplugged {
+            self.out.hurry.notify_one();
+        }
+    }
+
+    fn publish(&mut self) {
+        let lately = |at: Instant| at.elapsed() < STATUS_PAUSE;
+        if !self.stale_status || self.published.is_some_and(lately) {
+            return; // The loop comes back to it when the pause is over.
+        }
+        self.stale_status = false;
+        self.published = Some(Instant::now());
+        let status = status::of(self);
+        let usage = self
+            .compiler
+            .as_ref()
+            .map(Compiler::usage)
+            .unwrap_or_default();
+        self.out.metrics.observe(&self.sync_state, &status, &usage);
+        self.out.status.send_if_modified(|told| {
+            let changed = *told != status;
+            *told = status;
+            changed
+        });
+    }
+}
+
+/// Logs what Felix said that is not understood or not enforced.
+fn report(problems: &[Problem]) {
+    for problem in problems.iter().take(PROBLEMS_LOGGED) {
+        warn!(%problem, "not taken as it was said");
+    }
+    if problems.len() > PROBLEMS_LOGGED {
+        warn!(
+            more = problems.len() - PROBLEMS_LOGGED,
+            "more was not taken as it was said: offloadctl policy lists what is refused"
+        );
+    }
+}

@@ -1,0 +1,170 @@
+//! `explain`: the question parsed, and both answers put side by side.
+
+use std::net::IpAddr;
+
+use offload_api::host::{self, FlowQuestion, HostRefused};
+use policy_compiler::Explanation as RowsExplanation;
+use policy_model::{Decision, Direction, Flow, L4, Protocol, Verdict, WorkloadId};
+
+/// Resource name of an endpoint.
+pub(crate) fn endpoint_name(id: &WorkloadId) -> String {
+    format!("endpoints/{id}")
+}
+
+pub(crate) fn direction(direction: Direction) -> host::Direction {
+    match direction {
+        Direction::Ingress => host::Direction::Ingress,
+        Direction::Egress => host::Direction::Egress,
+    }
+}
+
+/// A flow from what people asked.
+///
+/// # Errors
+/// Text that is no address, families that differ, numbers out of range.
+pub(crate) fn flow(question: &FlowQuestion) -> Result<Flow, HostRefused> {
+    let FlowQuestion {
+        source,
+        destination,
+        protocol,
+        source_port,
+        destination_port,
+        icmp_type,
+        icmp_code,
+    } = question;
+    let address = |text: &str, what: &str| {
+        text.parse::<IpAddr>()
+            .map_err(|_| HostRefused::Invalid(format!("The {what} {text:?} is no IP address")))
+    };
+    let (src, dst) = (
+        address(source, "source")?,
+        address(destination, "destination")?,
+    );
+    if src.is_ipv4() != dst.is_ipv4() {
+        return Err(HostRefused::Invalid(format!(
+            "{src} and {dst} are of different families"
+        )));
+    }
+    let byte = |value: u32, what: &str| {
+        u8::try_from(value)
+            .map_err(|_| HostRefused::Invalid(format!("The {what} {value} is above 255")))
+    };
+    let port = |value: u32| {
+        u16::try_from(value)
+            .map_err(|_| HostRefused::Invalid(format!("The port {value} is above 65535")))
+    };
+    let protocol = Protocol(byte(*protocol, "protocol")?);
+    let l4 = match protocol {
+        Protocol::TCP | Protocol::UDP | Protocol::SCTP => L4::Ports {
+            src: port(*source_port)?,
+            dst: port(*destination_port)?,
+        },
+        Protocol::ICMP | Protocol::ICMPV6 => L4::Icmp {
+            kind: byte(*icmp_type, "ICMP type")?,
+            code: byte(*icmp_code, "ICMP code")?,
+        },
+        _ => L4::Other,
+    };
+    Ok(Flow {
+        src,
+        dst,
+        protocol,
+        l4,
+    })
+}
+
+/// The evaluator's and the rows' answers as one.
+pub(crate) fn explanation(verdict: Verdict, rows: &RowsExplanation) -> host::Explanation {
+    let Verdict {
+        allow,
+        legs,
+        decided_by,
+    } = verdict;
+    let mut lines = rows.rows.clone();
+    for leg in &rows.legs {
+        lines.extend(leg.rows.iter().cloned());
+    }
+    if let Some(drop) = &rows.drop {
+        lines.push(format!("dropped: {drop}"));
+    }
+    host::Explanation {
+        allow,
+        rows_allow: rows.allow,
+        decided_by: decision(decided_by),
+        legs: legs
+            .into_iter()
+            .map(|leg| host::Leg {
+                endpoint: endpoint_name(&leg.endpoint),
+                direction: Some(direction(leg.direction)),
+                allow: leg.allow,
+                decision: decision(leg.decision),
+                steps: leg
+                    .steps
+                    .into_iter()
+                    .map(|step| host::LegStep {
+                        action: step.action.to_string().to_lowercase(),
+                        at: decision(step.at),
+                    })
+                    .collect(),
+            })
+            .collect(),
+        rows: lines,
+    }
+}
+
+fn decision(from: Decision) -> host::Decision {
+    let Decision {
+        direction: leg,
+        tier,
+        namespace,
+        policy,
+        rule,
+        rule_id,
+        reason,
+    } = from;
+    host::Decision {
+        direction: leg.map(direction),
+        tier,
+        namespace,
+        policy,
+        rule: rule.and_then(|rule| u32::try_from(rule).ok()),
+        rule_id: rule_id.map(|id| id.to_string()).unwrap_or_default(),
+        reason,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn question(protocol: u32) -> FlowQuestion {
+        FlowQuestion {
+            source: "10.0.0.1".to_owned(),
+            destination: "10.0.0.2".to_owned(),
+            protocol,
+            source_port: 1,
+            destination_port: 2,
+            icmp_type: 3,
+            icmp_code: 4,
+        }
+    }
+
+    #[test]
+    fn the_protocol_says_which_numbers_count() {
+        let l4 = |protocol| flow(&question(protocol)).unwrap().l4;
+        assert_eq!(l4(6), L4::Ports { src: 1, dst: 2 });
+        assert_eq!(l4(58), L4::Icmp { kind: 3, code: 4 });
+        assert_eq!(l4(50), L4::Other);
+    }
+
+    #[test]
+    fn nonsense_is_refused() {
+        let mut wrong = question(6);
+        wrong.destination = "fd00::1".to_owned();
+        assert!(flow(&wrong).is_err());
+        assert!(flow(&question(256)).is_err());
+        let mut wrong = question(17);
+        wrong.destination_port = 70_000;
+        assert!(flow(&wrong).is_err());
+    }
+}

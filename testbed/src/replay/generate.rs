@@ -1,0 +1,103 @@
+//! Flows of our own making, aimed at the edges of what the model says.
+//!
+//! Every local address meets every address that a set, a net or an endpoint names, the neighbours
+//! of those, and strangers, both ways; with every port at, just below and just above each range,
+//! protocols that occur and some that do not, ICMP types and their neighbours. That product is
+//! larger than anybody wants to send, so it is sampled: pairs and layer 4 are dealt like two decks
+//! of cards of their own, so that each address and each edge comes up as often as any other. The
+//! same model, count and seed give the same flows.
+
+mod edges;
+mod random;
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use policy_model::{Flow, L4, PolicyModel, Protocol};
+
+use edges::Edges;
+use random::{Deck, Random};
+
+const MOST_SOURCE_PORTS: u16 = 256;
+
+/// Makes up to `count` different flows.
+pub(crate) fn flows(model: &PolicyModel, count: usize, seed: u64) -> Vec<Flow> {
+    let edges = Edges::of(model);
+    let mut random = Random::new(seed);
+    let (v4, v6): (Vec<_>, Vec<_>) = pairs(&edges).into_iter().partition(|(a, _)| a.is_ipv4());
+    // Few addresses meet few edges often: more source ports then make more flows of them.
+    let mut families: [Family; 2] = [(v4, Vec::new()), (v6, Vec::new())];
+    let size = |(pairs, l4s): &Family| pairs.len() * l4s.len();
+    let mut whole = 0;
+    for sources in 1..=MOST_SOURCE_PORTS {
+        for (family, v4) in families.iter_mut().zip([true, false]) {
+            family.1 = edges.l4s(v4, sources);
+        }
+        whole = families.iter().map(size).sum();
+        if whole >= count {
+            break;
+        }
+    }
+    // Each family gets its part of what is asked for, and IPv6 never nothing.
+    let [v4, v6] = &families;
+    let part = count * size(v6) / whole.max(1);
+    let six = part
+        .max(count / 10)
+        .max(count.saturating_sub(size(v4)))
+        .min(size(v6));
+    let mut flows = deal(v4, (count - six.min(count)).min(size(v4)), &mut random);
+    flows.extend(deal(v6, six.min(count), &mut random));
+    flows
+}
+
+/// Pairs of addresses, and what they may say to each other.
+type Family = (Vec<(IpAddr, IpAddr)>, Vec<(Protocol, L4)>);
+
+/// `count` different flows of one family.
+fn deal((pairs, l4s): &Family, count: usize, random: &mut Random) -> Vec<Flow> {
+    let flow = |pair: usize, l4: usize| Flow {
+        src: pairs[pair].0,
+        dst: pairs[pair].1,
+        protocol: l4s[l4].0,
+        l4: l4s[l4].1,
+    };
+    let whole = pairs.len() * l4s.len();
+    if whole == 0 {
+        return Vec::new();
+    }
+    if count >= whole {
+        return (0..whole)
+            .map(|n| flow(n / l4s.len(), n % l4s.len()))
+            .collect();
+    }
+    let mut pair_deck = Deck::new(pairs.len());
+    let mut l4_deck = Deck::new(l4s.len());
+    let mut dealt = BTreeSet::new();
+    let mut flows = Vec::with_capacity(count);
+    while flows.len() < count {
+        let (pair, l4) = (pair_deck.draw(random), l4_deck.draw(random));
+        if dealt.insert((pair, l4)) {
+            flows.push(flow(pair, l4));
+        }
+    }
+    flows
+}
+
+/// Every local address with every address of its family that is not itself, both ways.
+fn pairs(edges: &Edges) -> Vec<(IpAddr, IpAddr)> {
+    let mut pairs = BTreeSet::new();
+    for local in &edges.locals {
+        let others = edges
+            .addresses
+            .iter()
+            .filter(|other| other.is_ipv4() == local.is_ipv4() && *other != local);
+        for other in others {
+            pairs.insert((*local, *other));
+            pairs.insert((*other, *local));
+        }
+    }
+    pairs.into_iter().collect()
+}
+
+#[cfg(test)]
+mod tests;
