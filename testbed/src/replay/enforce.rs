@@ -292,3 +292,6 @@ fn fingerprint(rows: &TableSnapshot) -> String {
     }
     format!("{hash:016x}")
 }
+
+#[cfg(test)]
+mod tests;

@@ -130,7 +130,7 @@ impl Ports {
         threads: u16,
     ) -> Vec<(u16, Vec<u8>)> {
         let mut sentinels = BTreeMap::new();
-        let gateway = Ipv4Addr::from(p4_tables::GATEWAY_V4);
+        let gateway = p4_tables::GATEWAY_V4;
         for (_, endpoint) in model.workloads().filter(|(id, _)| is_open(id)) {
             if let Some(port) = self.site.workload_ports.get(&endpoint.interface) {
                 let mac = endpoint.mac.or(port.mac).unwrap_or_default();
