@@ -1,4 +1,4 @@
-//! Settings: a TOML file, flags over it, `MARGAY_…` variables over both.
+//! Settings: a TOML file, flags over it, `MARGAY_HOST_…` variables over both.
 
 use std::fs;
 use std::io;
@@ -13,7 +13,7 @@ use serde::Deserialize;
 use thiserror::Error;
 
 /// What a layer of settings may say. Every field is a key of the file (with hyphens), a long flag
-/// and a variable (`MARGAY_` and capitals).
+/// and a variable (`MARGAY_HOST_` and capitals).
 #[derive(Args, Clone, PartialEq, Eq, Debug, Default, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Layer {
@@ -252,7 +252,7 @@ impl Layer {
     ) -> Result<Self, ConfigError> {
         let mut layer = Self::default();
         for (name, value) in variables {
-            let Some(setting) = name.strip_prefix("MARGAY_") else {
+            let Some(setting) = name.strip_prefix("MARGAY_HOST_") else {
                 continue;
             };
             let text = || Some(value.clone());

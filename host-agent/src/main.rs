@@ -15,12 +15,12 @@ use tracing_subscriber::EnvFilter;
 #[derive(Parser, Debug)]
 #[command(name = "host-agent", version)]
 #[command(
-    after_help = "Settings come from the file, from flags over it, and from MARGAY_… \
-                        variables over both (MARGAY_PKI_DIR for --pki-dir)."
+    after_help = "Settings come from the file, from flags over it, and from MARGAY_HOST_… \
+                        variables over both (MARGAY_HOST_PKI_DIR for --pki-dir)."
 )]
 struct Arguments {
     /// Settings file (TOML); its keys are the long names of the flags below.
-    #[arg(long, short, value_name = "FILE", env = "MARGAY_CONFIG")]
+    #[arg(long, short, value_name = "FILE", env = "MARGAY_HOST_CONFIG")]
     config: Option<PathBuf>,
 
     /// Check the settings and certificates and exit: 0 if the daemon could start, 1 if not.

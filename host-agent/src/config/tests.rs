@@ -20,7 +20,7 @@ fn variables_win_over_flags_and_flags_over_the_file() {
         dpu: Some("10.0.0.2:2".to_owned()),
         ..Layer::default()
     };
-    let above = variable("MARGAY_NODE", "c").unwrap();
+    let above = variable("MARGAY_HOST_NODE", "c").unwrap();
     let config = above.over(flags.over(below)).resolve().unwrap();
     assert_eq!(config.identity.name(), "c");
     assert_eq!(config.dpu, "10.0.0.2:2");
@@ -78,9 +78,9 @@ fn wrong_settings_are_named() {
     assert!(unknown.contains("nodes"), "{unknown}");
     let missing = text(Layer::file(Path::new("/nowhere/x.toml")).unwrap_err());
     assert!(missing.contains("/nowhere/x.toml"), "{missing}");
-    let variable = text(variable("MARGAY_QUIET_MS", "soon").unwrap_err());
+    let variable = text(variable("MARGAY_HOST_QUIET_MS", "soon").unwrap_err());
     assert!(
-        variable.contains("MARGAY_QUIET_MS") && variable.contains("soon"),
+        variable.contains("MARGAY_HOST_QUIET_MS") && variable.contains("soon"),
         "{variable}"
     );
     let resolve = |layer: Layer| text(layer.resolve().unwrap_err());
@@ -109,6 +109,9 @@ fn wrong_settings_are_named() {
 
 #[test]
 fn variables_of_others_are_left_alone() {
-    assert_eq!(variable("MARGAY_BACKEND", "x").unwrap(), Layer::default());
+    assert_eq!(
+        variable("MARGAY_DPU_BACKEND", "x").unwrap(),
+        Layer::default()
+    );
     assert_eq!(variable("PATH", "x").unwrap(), Layer::default());
 }

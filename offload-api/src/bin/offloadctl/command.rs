@@ -16,7 +16,7 @@ pub(crate) struct Arguments {
         long,
         global = true,
         value_name = "PATH",
-        env = "MARGAY_SOCKET",
+        env = "MARGAY_HOST_SOCKET",
         default_value = "/run/margay/host-agent.sock"
     )]
     pub(crate) socket: PathBuf,
