@@ -93,7 +93,7 @@ pub(crate) struct Agent {
     /// carries it.
     timings: VecDeque<(Generation, Instant, u64)>,
     stale_status: bool,
-    published: Instant,
+    published: Option<Instant>,
 }
 
 impl Agent {
@@ -116,7 +116,7 @@ impl Agent {
             burst: None,
             timings: VecDeque::new(),
             stale_status: true,
-            published: Instant::now(),
+            published: None,
         }
     }
 
@@ -124,6 +124,7 @@ impl Agent {
     pub(crate) async fn run(mut self, mut inputs: Inputs) {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        self.publish();
         let Inputs {
             events,
             queries,
@@ -132,6 +133,8 @@ impl Agent {
         } = &mut inputs;
         loop {
             let due = self.due();
+            let again = self.published.filter(|_| self.stale_status);
+            let again = again.map(|at| at + STATUS_PAUSE);
             tokio::select! {
                 event = events.recv() => match event {
                     Some(event) => self.hear(event),
@@ -149,7 +152,7 @@ impl Agent {
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     self.commit();
                 }
-                () = sleep_until(self.published + STATUS_PAUSE), if self.stale_status => {}
+                () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {}
                 _ = tick.tick() => {}
             }
             self.out.gate.beat();
@@ -352,6 +355,8 @@ impl Agent {
                 return;
             }
         };
+        // The stream's own word comes a moment later; nobody may take this for settled meanwhile.
+        self.sync_state.desired = self.sync_state.desired.max(generation);
         self.fresh = false;
         self.refusals = commit.refusals;
         self.endpoints
@@ -372,11 +377,12 @@ impl Agent {
     }
 
     fn publish(&mut self) {
-        if !self.stale_status || self.published.elapsed() < STATUS_PAUSE {
+        let lately = |at: Instant| at.elapsed() < STATUS_PAUSE;
+        if !self.stale_status || self.published.is_some_and(lately) {
             return; // The loop comes back to it when the pause is over.
         }
         self.stale_status = false;
-        self.published = Instant::now();
+        self.published = Some(Instant::now());
         let status = status::of(self);
         let usage = self
             .compiler

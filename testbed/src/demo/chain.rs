@@ -29,7 +29,7 @@ const LOOK: Duration = Duration::from_millis(2);
 /// How long a killed daemon stays away.
 const AWAY: Duration = Duration::from_millis(300);
 /// Entries that the DPU agent has written since it started.
-const WRITTEN: &str = "offload_dpu_written_entries";
+const WRITTEN: &str = "offload_dpu_operations_total{kind=\"update\"}";
 
 /// Where everything listens.
 #[derive(Clone, Debug)]
