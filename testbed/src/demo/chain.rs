@@ -230,6 +230,58 @@ impl Chain {
         self.player.talk().borrow().endpoints.clone()
     }
 
+    /// Felix, for tests that put words into its mouth.
+    #[cfg(test)]
+    pub(super) fn player(&self) -> &Player {
+        &self.player
+    }
+
+    /// Starts an agent again with other arguments behind its own.
+    #[cfg(test)]
+    pub(super) async fn restart_with(
+        &mut self,
+        victim: Victim,
+        arguments: &[&str],
+    ) -> Result<(), DemoError> {
+        let daemon = match victim {
+            Victim::DpuAgent => &mut self.dpu,
+            _ => &mut self.host,
+        };
+        daemon.kill().await?;
+        daemon.add(arguments);
+        daemon.start()
+    }
+
+    /// What the host agent says of itself, once it answers and `wanted` holds.
+    #[cfg(test)]
+    pub(super) async fn status_when(
+        &mut self,
+        wanted: impl Fn(&HostStatus) -> bool,
+    ) -> Result<HostStatus, DemoError> {
+        let end = Instant::now() + PATIENCE;
+        let mut client = None;
+        loop {
+            let status = self.status(&mut client).await;
+            if let Some(status) = &status
+                && wanted(status)
+            {
+                return Ok(status.clone());
+            }
+            if Instant::now() > end {
+                return Err(DemoError::NotEnforced {
+                    status: format!("{status:?}"),
+                });
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Where `offloadctl` asks.
+    #[cfg(test)]
+    pub(super) fn host_socket(&self) -> PathBuf {
+        self.places.host_socket()
+    }
+
     /// Kills one part with SIGKILL, brings it back after a while and waits until the chain is
     /// whole; how long that took from the new start.
     pub(super) async fn restart(&mut self, victim: Victim) -> Result<Duration, DemoError> {

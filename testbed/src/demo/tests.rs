@@ -1,4 +1,8 @@
-//! Both labs without any agent: rows straight from the compiler onto a switch in this process.
+//! Both labs without any agent: rows straight from the compiler onto a switch in this process. The
+//! whole chain and what it suffers are in the modules below.
+
+mod faults;
+mod rig;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -10,6 +14,7 @@ use p4switch::{PortInterface, Switch};
 use policy_compiler::{Compiler, Port, Site};
 
 use super::*;
+use rig::block_on;
 
 /// The topology as the DPU's inventory would tell it.
 fn site(plan: &Plan) -> Site {
@@ -111,15 +116,6 @@ async fn agree(name: &str, limit: usize, mode: Mode) {
         assert_eq!(report.differ, 0, "{}", report.text());
         assert!(report.allowed > 0 && report.allowed < report.flows);
     }
-}
-
-/// The test's own thread, so that a network of its own is left with it.
-fn block_on(work: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(work);
 }
 
 #[test]
