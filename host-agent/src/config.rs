@@ -255,29 +255,32 @@ impl Layer {
             let Some(setting) = name.strip_prefix("MARGAY_HOST_") else {
                 continue;
             };
-            let text = || Some(value.clone());
-            let path = || Some(PathBuf::from(&value));
-            let done =
-                match setting {
-                    "NODE" => Ok(layer.node = text()),
-                    "FELIX_SOCKET" => Ok(layer.felix_socket = path()),
-                    "SOCKET" => Ok(layer.socket = path()),
-                    "STATE_DIR" => Ok(layer.state_dir = path()),
-                    "DPU" => Ok(layer.dpu = text()),
-                    "DPU_NAME" => Ok(layer.dpu_name = text()),
-                    "PKI_DIR" => Ok(layer.pki_dir = path()),
-                    "INSECURE" => boolean(&value).map(|value| layer.insecure = Some(value)),
-                    "HTTP" => value.parse().map(|value| layer.http = Some(value)),
-                    "HTTP_MATCH" => HttpMatch::from_str(&value, true)
-                        .map(|value| layer.http_match = Some(value)),
-                    "POLICY_ONLY" => boolean(&value).map(|value| layer.policy_only = Some(value)),
-                    "QUIET_MS" => number(&value).map(|value| layer.quiet_ms = Some(value)),
-                    "LATENCY_MS" => number(&value).map(|value| layer.latency_ms = Some(value)),
-                    "LOG" => Ok(layer.log = text()),
-                    "LOG_FORMAT" => LogFormat::from_str(&value, true)
-                        .map(|value| layer.log_format = Some(value)),
-                    _ => Ok(()),
-                };
+            let text = || Ok(Some(value.clone()));
+            let path = || Ok(Some(PathBuf::from(&value)));
+            let done = match setting {
+                "NODE" => put(&mut layer.node, text()),
+                "FELIX_SOCKET" => put(&mut layer.felix_socket, path()),
+                "SOCKET" => put(&mut layer.socket, path()),
+                "STATE_DIR" => put(&mut layer.state_dir, path()),
+                "DPU" => put(&mut layer.dpu, text()),
+                "DPU_NAME" => put(&mut layer.dpu_name, text()),
+                "PKI_DIR" => put(&mut layer.pki_dir, path()),
+                "INSECURE" => put(&mut layer.insecure, boolean(&value).map(Some)),
+                "HTTP" => put(&mut layer.http, value.parse().map(Some)),
+                "HTTP_MATCH" => {
+                    let word = HttpMatch::from_str(&value, true);
+                    put(&mut layer.http_match, word.map(Some))
+                }
+                "POLICY_ONLY" => put(&mut layer.policy_only, boolean(&value).map(Some)),
+                "QUIET_MS" => put(&mut layer.quiet_ms, number(&value).map(Some)),
+                "LATENCY_MS" => put(&mut layer.latency_ms, number(&value).map(Some)),
+                "LOG" => put(&mut layer.log, text()),
+                "LOG_FORMAT" => {
+                    let word = LogFormat::from_str(&value, true);
+                    put(&mut layer.log_format, word.map(Some))
+                }
+                _ => Ok(()),
+            };
             done.map_err(|problem| ConfigError::Variable {
                 name,
                 value,
@@ -373,6 +376,11 @@ impl Layer {
             log_format: self.log_format.unwrap_or(LogFormat::Text),
         })
     }
+}
+
+fn put<T>(place: &mut Option<T>, value: Result<Option<T>, String>) -> Result<(), String> {
+    *place = value?;
+    Ok(())
 }
 
 fn boolean(text: &str) -> Result<bool, String> {

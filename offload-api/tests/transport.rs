@@ -1,6 +1,12 @@
 //! Real connections: who gets in, who does not and what is said, and a sync client that outlives
 //! cuts, restarts and rotations.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests fail as tests do"
+)]
+
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;

@@ -23,7 +23,8 @@ async fn a_recorded_stream_becomes_rows_on_the_dpu() -> Test {
     let status = agent
         .status_when(|status| {
             let dpu = &status.dpu;
-            dpu.acknowledged_generation == dpu.desired_generation
+            status.felix.connected
+                && dpu.acknowledged_generation == dpu.desired_generation
                 && dpu.observed_generation == dpu.desired_generation
         })
         .await;

@@ -200,6 +200,7 @@ impl Run<'_> {
                 | Op::SetInvalid { .. }
                 | Op::CopyHeader { .. }
                 | Op::HeaderEq { .. }
+                | Op::VarbitEq { .. }
                 | Op::Push { .. }
                 | Op::Pop { .. } => self.header(pass, *op),
                 Op::Count { .. }

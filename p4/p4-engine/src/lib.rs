@@ -29,6 +29,7 @@ mod output;
 mod program;
 mod replicate;
 mod state;
+pub mod stf;
 mod trace;
 mod value;
 mod wide;

@@ -280,6 +280,19 @@ impl Program {
         lower::lower(&document)
     }
 
+    /// One line on the size of the compiled form, for people.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        format!(
+            "{} operations, {} tables, {} selects, {} limbs a packet, {} constants",
+            self.fast.ops.len(),
+            self.tables.len(),
+            self.fast.selects.len(),
+            self.layout.fields_end,
+            self.constants.len(),
+        )
+    }
+
     pub(crate) fn empty() -> Self {
         Self {
             tables: Vec::new(),

@@ -347,6 +347,9 @@ impl Run<'_> {
                 };
                 file[usize::from(d)] = u64::from(valid && fields && varbits);
             }
+            Op::VarbitEq { d, a, b } => {
+                file[usize::from(d)] = u64::from(same_bits(file, pass.data, a, b));
+            }
             Op::Push { stack, count } => {
                 let layout = &program.layout.stacks[usize::from(stack)];
                 let (size, count) = (layout.headers.len(), usize::from(count));
@@ -356,8 +359,7 @@ impl Run<'_> {
                 let next = usize::try_from(file[usize::from(layout.next)]).unwrap_or(size);
                 let next = size.min(next.saturating_add(count));
                 file[usize::from(layout.next)] = next as u64;
-                // As bmv2: elements from the next index on stay where they are.
-                for to in (count..next).rev() {
+                for to in (count..size).rev() {
                     copy_header(
                         file,
                         program,
