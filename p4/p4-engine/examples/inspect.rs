@@ -1,5 +1,7 @@
 //! Loads a program and says what is in it.
 
+#![expect(clippy::print_stdout, reason = "a program for people prints")]
+
 use p4_engine::Program;
 
 fn main() {
@@ -8,11 +10,21 @@ fn main() {
     match Program::load(&json) {
         Ok(program) => {
             for table in program.tables() {
-                println!("{} {:?} actions {}", table.name, table.fields.iter().map(|f| (&f.name, f.bits, f.kind)).collect::<Vec<_>>(), table.actions.len());
+                println!(
+                    "{} {:?} actions {}",
+                    table.name,
+                    table
+                        .fields
+                        .iter()
+                        .map(|f| (&f.name, f.bits, f.kind))
+                        .collect::<Vec<_>>(),
+                    table.actions.len()
+                );
             }
             println!("registers {:?}", program.registers());
             println!("counters {:?}", program.counters());
             println!("{}", program.summary());
+            print!("{}", program.listing());
         }
         Err(error) => println!("refused: {error}"),
     }
