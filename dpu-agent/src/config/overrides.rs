@@ -42,29 +42,25 @@ pub struct Flags {
     pub http: Option<HttpAddress>,
 
     /// The P4Runtime server of the device.
-    #[arg(long, alias = "target", value_name = "HOST:PORT")]
-    pub p4runtime: Option<String>,
+    #[arg(long, value_name = "HOST:PORT")]
+    pub target: Option<String>,
 
     /// The device's P4Runtime id.
     #[arg(long, value_name = "ID")]
     pub device_id: Option<u64>,
 
-    /// Directory with certificates and keys.
+    /// Directory of certificates.
     ///
     /// Files that are there are used; an empty directory gets a development authority and this
     /// agent's certificate.
     #[arg(long, value_name = "DIR")]
-    pub pki_dir: Option<PathBuf>,
+    pub pki: Option<PathBuf>,
 
     /// The one host agent that may call, by the name in its certificate.
     ///
     /// Without it, every host agent whose certificate the authority has signed.
     #[arg(long, value_name = "NAME")]
-    pub host_name: Option<String>,
-
-    /// Seconds between two comparisons of all tables with what they should hold.
-    #[arg(long, value_name = "SECONDS")]
-    pub drift_seconds: Option<u64>,
+    pub host: Option<String>,
 
     /// Serve in plaintext, to everyone who reaches the port.
     ///
@@ -107,16 +103,15 @@ impl Flags {
         set(&mut config.name, self.name.as_ref());
         set(&mut config.listen, self.listen.as_ref());
         set(&mut config.http, self.http.as_ref());
-        set(&mut config.p4runtime, self.p4runtime.as_ref());
-        set(&mut config.device_id, self.device_id.as_ref());
-        set(&mut config.pki_dir, self.pki_dir.as_ref());
-        set(&mut config.drift_seconds, self.drift_seconds.as_ref());
-        set(&mut config.insecure, self.insecure.as_ref());
+        set(&mut config.target.address, self.target.as_ref());
+        set(&mut config.target.device_id, self.device_id.as_ref());
+        set(&mut config.pki, self.pki.as_ref());
         set(&mut config.log, self.log.as_ref());
         set(&mut config.log_format, self.log_format.as_ref());
-        if self.host_name.is_some() {
-            config.host_name.clone_from(&self.host_name);
+        if self.host.is_some() {
+            config.host.clone_from(&self.host);
         }
+        set(&mut config.insecure, self.insecure.as_ref());
     }
 }
 
@@ -175,16 +170,15 @@ impl Variables {
     }
 
     pub(super) fn apply(&self, config: &mut Config) -> Result<(), OverrideError> {
-        const NAMES: [&str; 12] = [
+        const NAMES: [&str; 11] = [
             "CONFIG",
             "NAME",
             "LISTEN",
             "HTTP",
-            "P4RUNTIME",
+            "TARGET",
             "DEVICE_ID",
-            "PKI_DIR",
-            "HOST_NAME",
-            "DRIFT_SECONDS",
+            "PKI",
+            "HOST",
             "INSECURE",
             "LOG",
             "LOG_FORMAT",
@@ -195,17 +189,16 @@ impl Variables {
         self.parse("NAME", &mut config.name)?;
         self.parse("LISTEN", &mut config.listen)?;
         self.parse("HTTP", &mut config.http)?;
-        self.parse("P4RUNTIME", &mut config.p4runtime)?;
-        self.parse("DEVICE_ID", &mut config.device_id)?;
-        self.parse("PKI_DIR", &mut config.pki_dir)?;
-        self.parse("DRIFT_SECONDS", &mut config.drift_seconds)?;
+        self.parse("TARGET", &mut config.target.address)?;
+        self.parse("DEVICE_ID", &mut config.target.device_id)?;
+        self.parse("PKI", &mut config.pki)?;
         self.parse("INSECURE", &mut config.insecure)?;
         self.parse("LOG", &mut config.log)?;
         self.parse("LOG_FORMAT", &mut config.log_format)?;
-        if self.0.contains_key("HOST_NAME") {
+        if self.0.contains_key("HOST") {
             let mut host = String::new();
-            self.parse("HOST_NAME", &mut host)?;
-            config.host_name = Some(host);
+            self.parse("HOST", &mut host)?;
+            config.host = Some(host);
         }
         Ok(())
     }

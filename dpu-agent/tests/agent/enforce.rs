@@ -107,7 +107,7 @@ async fn a_hosts_rows_are_enforced_and_shown() {
     for line in [
         generation.as_str(),
         "offload_dpu_ready 1",
-        "offload_dpu_written_entries_total 3004",
+        "offload_dpu_operations_total{kind=\"update\"} 3004",
         "offload_dpu_table_rows{kind=\"observed\",table=\"acl_host_v4\"} 3000",
         "offload_dpu_dropped_packets_total{reason=\"unknown_port\"} 1",
         "offload_dpu_enforce_seconds_count 1",

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use dpu_agent::config::{Config, HttpAddress};
+use dpu_agent::config::{Config, HttpAddress, Target};
 use dpu_agent::{Agent, View};
 use offload_api::client::{Connector, DpuClient, Security};
 use offload_api::identity::{Expected, Identity, Role};
@@ -30,9 +30,12 @@ impl Lab {
             name: "dpu-1".to_owned(),
             listen: free_address(),
             http: HttpAddress::At("127.0.0.1:0".parse().unwrap()),
-            pki_dir: dir.path().to_owned(),
-            p4runtime: target.to_string(),
-            deadline_seconds: 10,
+            pki: dir.path().to_owned(),
+            target: Target {
+                address: target.to_string(),
+                deadline_seconds: 10,
+                ..Target::default()
+            },
             ..Config::default()
         };
         Self { dir, config }

@@ -107,7 +107,7 @@ async fn a_target_that_was_killed_gets_everything_back() {
 async fn what_someone_else_changes_is_put_right() {
     let switch = fresh_switch();
     let mut lab = Lab::new(switch.grpc_addr());
-    lab.config.drift_seconds = 1;
+    lab.config.reconcile.drift_seconds = 1;
     let agent = lab.agent().await;
     let host = lab.host(agent.api());
     let rows = state(100);
@@ -141,7 +141,7 @@ async fn what_someone_else_changes_is_put_right() {
 async fn drift_is_found_by_the_timer_and_counted() {
     let device = dpu_backend::MemoryDevice::new(Arc::new(p4_tables::schema().clone()));
     let mut lab = Lab::new("127.0.0.1:1".parse().unwrap());
-    lab.config.drift_seconds = 1;
+    lab.config.reconcile.drift_seconds = 1;
     let agent = Agent::start_with(lab.config.clone(), Device::Memory(device.backend()))
         .await
         .unwrap();
