@@ -23,6 +23,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -104,6 +105,7 @@ pub struct Server {
     metrics: Metrics,
     current: Option<Live>,
     pending: Option<Live>,
+    worker: Option<JoinHandle<(Live, Outcome)>>,
     connection: Option<Connection>,
     retired: VecDeque<(SessionId, String)>,
     config: FelixConfig,
@@ -145,6 +147,7 @@ impl Server {
             config: FelixConfig::default(),
             current,
             pending,
+            worker: None,
             connection: None,
             retired: VecDeque::new(),
             began: Instant::now(),
@@ -170,10 +173,15 @@ impl Server {
     /// # Errors
     /// [`ServerError::ConsumerGone`], [`ServerError::Worker`].
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
-        tokio::select! {
+        let outcome = tokio::select! {
             () = shutdown => Ok(()),
             outcome = self.serve() => outcome,
+        };
+        // A batch under way still writes the journal; the next run must not begin before it ends.
+        if let Some(worker) = self.worker.take() {
+            let _whole = worker.await;
         }
+        outcome
     }
 
     async fn serve(&mut self) -> Result<(), ServerError> {
@@ -223,6 +231,7 @@ impl Server {
     async fn admit(&mut self, greeting: Greeting) -> Result<(), ServerError> {
         let Greeting {
             stream,
+            behind,
             session,
             oldest,
             newest,
@@ -270,7 +279,7 @@ impl Server {
         }
         let next = next.unwrap_or(0);
         info!(%session, next, "Felix's session is taken up");
-        self.connection = Some(Connection::new(stream, session, next));
+        self.connection = Some(Connection::new(stream, behind, session, next));
         self.board.repeat(next == 0);
         self.report_at = Some(Instant::now());
         self.metrics.session_started();
@@ -329,12 +338,13 @@ impl Server {
             return Ok(());
         };
         // Decoding and the journal's disk are no work for the tasks that serve others.
-        let (live, outcome) = tokio::task::spawn_blocking(move || {
+        let worker = self.worker.insert(tokio::task::spawn_blocking(move || {
             let outcome = live.take(&frames);
             (live, outcome)
-        })
-        .await
-        .map_err(ServerError::Worker)?;
+        }));
+        let worked = worker.await;
+        self.worker = None;
+        let (live, outcome) = worked.map_err(ServerError::Worker)?;
         let Outcome {
             snapshot,
             updates,
@@ -359,7 +369,7 @@ impl Server {
         {
             connection.say(&Unit::Ack { next });
         }
-        if let Some(played) = snapshot {
+        if let Some((played, next)) = snapshot {
             info!(session = %id, updates = played.updates.len(), "Felix's snapshot is complete");
             self.configured(&played.updates);
             self.metrics.in_sync(true);

@@ -60,6 +60,8 @@ pub(crate) struct FelixSide {
     pub(crate) session: String,
     pub(crate) sequence: u64,
     pub(crate) messages: u64,
+    /// The last message of which all changes are in force.
+    pub(crate) enforced: u64,
 }
 
 /// When the waiting batch began and when it grew last.
@@ -87,8 +89,9 @@ pub(crate) struct Agent {
     /// The compiler has not committed yet.
     fresh: bool,
     burst: Option<Burst>,
-    /// When the first frame of a commit came, by the generation that carries it.
-    timings: VecDeque<(Generation, Instant)>,
+    /// When the first frame of a commit came, and the number of the last one, by the generation that
+    /// carries it.
+    timings: VecDeque<(Generation, Instant, u64)>,
     stale_status: bool,
     published: Option<Instant>,
 }
@@ -147,6 +150,7 @@ impl Agent {
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     self.commit();
                 }
+                () = sleep_until(self.published.map_or_else(Instant::now, |at| at + STATUS_PAUSE)), if self.stale_status => {}
                 _ = tick.tick() => {}
             }
             self.out.gate.beat();
@@ -286,9 +290,10 @@ impl Agent {
         while self
             .timings
             .front()
-            .is_some_and(|(at, _)| *at <= generation)
+            .is_some_and(|(at, _, _)| *at <= generation)
         {
-            if let Some((_, first)) = self.timings.pop_front() {
+            if let Some((_, first, last)) = self.timings.pop_front() {
+                self.felix.enforced = last;
                 self.out
                     .metrics
                     .enforced
@@ -354,7 +359,8 @@ impl Agent {
         self.refusals = commit.refusals;
         self.endpoints
             .committed(&commit.touched, generation, &self.model, &self.out.board);
-        self.timings.push_back((generation, burst.first));
+        self.timings
+            .push_back((generation, burst.first, self.felix.sequence));
         if generation <= self.sync_state.acknowledged {
             self.acknowledged(generation);
         }
@@ -371,7 +377,7 @@ impl Agent {
     fn publish(&mut self) {
         let lately = |at: Instant| at.elapsed() < STATUS_PAUSE;
         if !self.stale_status || self.published.is_some_and(lately) {
-            return; // The next turn of the loop, a tick at the latest, comes back to it.
+            return; // The loop comes back to it when the pause is over.
         }
         self.stale_status = false;
         self.published = Some(Instant::now());

@@ -35,6 +35,7 @@ pub(crate) fn of(agent: &Agent) -> HostStatus {
             session: agent.felix.session.clone(),
             sequence: agent.felix.sequence,
             messages: agent.felix.messages,
+            enforced: agent.felix.enforced,
         },
         dpu: DpuSide {
             connected: sync.connected,

@@ -49,6 +49,8 @@ pub struct FelixStatus {
     pub sequence: u64,
     /// Messages since the host agent started.
     pub messages: u64,
+    /// Number of the last message of which all changes are in force.
+    pub enforced: u64,
 }
 
 /// The DPU's side.

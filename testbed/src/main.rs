@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 mod demo;
+mod lab;
 mod packet;
 mod progress;
 mod replay;
@@ -34,6 +35,9 @@ enum Command {
     Replay(replay::Args),
     /// Sets up what is missing and runs every test of the workspace.
     Test(test::Args),
+    /// Runs a program that ends when the demo ends.
+    #[command(hide = true)]
+    Supervised(demo::supervised::Args),
 }
 
 fn main() -> ExitCode {
@@ -47,6 +51,7 @@ fn main() -> ExitCode {
         Command::Demo(args) => demo::run(args),
         Command::Replay(args) => replay::run(args),
         Command::Test(args) => test::run(args),
+        Command::Supervised(args) => demo::supervised::run(&args),
     }
 }
 

@@ -6,7 +6,7 @@
 mod enforce;
 mod flows;
 mod generate;
-mod input;
+pub(crate) mod input;
 mod player;
 mod report;
 mod trial;

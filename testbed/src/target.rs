@@ -1,7 +1,14 @@
 //! What packets are sent through.
 
-use table_model::Phase;
+mod ports;
+mod rows;
+
+use policy_model::Flow;
+use table_model::{Capability, Phase, TableSnapshot};
 use thiserror::Error;
+
+pub(crate) use ports::{Attachment, Ports};
+pub(crate) use rows::Rows;
 
 /// `--target`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, clap::ValueEnum)]
@@ -10,17 +17,28 @@ pub(crate) enum TargetKind {
     Soft,
     /// A running `simple_switch_grpc`.
     Bmv2,
-    /// None: the reference evaluator alone.
+    /// No device: the compiled rows, followed table by table. Tells a fault of the compiler from
+    /// one of the device.
+    Rows,
+    /// Nothing at all: the reference evaluator alone.
     None,
 }
 
-/// A frame and the port that it enters or leaves by.
-pub(crate) type PortFrame = (u16, Vec<u8>);
+/// A packet to send.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Probe {
+    /// The flow that it opens.
+    pub(crate) flow: Flow,
+    /// Port that it enters by.
+    pub(crate) port: u16,
+    /// The packet, from its Ethernet header on.
+    pub(crate) frame: Vec<u8>,
+}
 
 /// A device that takes rows and packets.
 pub(crate) trait Target {
-    /// Back end and device, for people.
-    fn name(&self) -> String;
+    /// What it can do.
+    fn capability(&self) -> &Capability;
 
     /// Writes phases in order, with a boundary between them.
     ///
@@ -28,19 +46,24 @@ pub(crate) trait Target {
     /// A row was not taken, or the device is lost.
     fn apply(&mut self, phases: &[Phase]) -> Result<(), TargetError>;
 
-    /// Sends frames and says what came out for each, in order; none for a frame that was dropped.
+    /// Sends packets and says for each, in order, by which port it came out; none for one that was
+    /// dropped.
     ///
     /// # Errors
     /// The device is lost.
-    fn send(&mut self, frames: Vec<PortFrame>) -> Result<Vec<Option<PortFrame>>, TargetError>;
+    fn send(&mut self, probes: &[Probe]) -> Result<Vec<Option<u16>>, TargetError>;
 
-    /// Entries in all tables, read back from the device.
+    /// All rows, read back from the device.
     ///
     /// # Errors
     /// The device is lost.
-    fn entries(&mut self) -> Result<u64, TargetError>;
+    fn read(&mut self) -> Result<TableSnapshot, TargetError>;
 }
 
 /// Why a target failed.
 #[derive(Debug, Error)]
-pub(crate) enum TargetError {}
+pub(crate) enum TargetError {
+    /// Rows do not follow from those before: the compiler's books are wrong.
+    #[error("A row does not fit those that are there")]
+    Apply(#[from] table_model::ApplyError),
+}

@@ -224,6 +224,10 @@ impl Reconciler {
         let owner = self.committed.as_ref().and_then(|held| held.owner.as_ref());
         let read_back = self.connected.is_some() && !self.first_read && self.unread.is_empty();
         let latest = self.latest();
+        let repairing = self.repair.is_some()
+            || self.active.as_ref().is_some_and(|active| {
+                matches!(active.request.origin, Origin::Restore | Origin::Drift)
+            });
         Status {
             connected: self.connected.is_some(),
             read_back,
@@ -237,12 +241,19 @@ impl Reconciler {
             in_sync: read_back
                 && owner.is_some()
                 && self.active.is_none()
-                && self.repair.is_none()
+                && !repairing
                 && self.tally.fault.is_none(),
+            repairing,
             epoch: self.epoch(),
             queued: self.queue.len() + usize::from(self.active.is_some()),
             ..self.tally.clone()
         }
+    }
+
+    /// Whether the device is reachable, as far as the inputs so far tell.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.connected.is_some()
     }
 
     /// The rows of the device as they were last seen or written.

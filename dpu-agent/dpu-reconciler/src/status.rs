@@ -46,6 +46,8 @@ pub struct Status {
     pub rows: u64,
     /// The device holds the enforced generation, as far as anyone can know without reading again.
     pub in_sync: bool,
+    /// Rows are being brought back.
+    pub repairing: bool,
     /// Why the desired state could not be brought back, if so.
     pub fault: Option<Refusal>,
     /// The connection epoch in force.

@@ -129,6 +129,11 @@ impl Compiler {
         self.site = None;
     }
 
+    /// Takes another record of the target; the next commit has to fit it.
+    pub fn set_capability(&mut self, capability: Capability) {
+        self.capability = capability;
+    }
+
     /// Compiles what changed.
     ///
     /// Before the model is in sync nothing is emitted and changes are kept. The first commit, and

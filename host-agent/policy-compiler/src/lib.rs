@@ -15,6 +15,8 @@ mod error;
 mod explain;
 mod fingerprint;
 mod fold;
+#[cfg(any(test, feature = "generate"))]
+pub mod generate;
 mod journal;
 mod label;
 mod nets;
@@ -30,6 +32,9 @@ mod site;
 mod site_rows;
 mod slab;
 mod walk;
+
+#[cfg(test)]
+mod tests;
 
 pub use compiler::{Commit, Compiler, TableUsage};
 pub use endpoint::EndpointState;

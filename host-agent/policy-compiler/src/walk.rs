@@ -136,6 +136,23 @@ impl Walker {
         walk
     }
 
+    /// One leg of a flow, whatever the other one says; none if the rows know no endpoint there.
+    #[must_use]
+    pub fn leg_of(&self, direction: Direction, ingress_port: u16, flow: &Flow) -> Option<LegWalk> {
+        let ids = match direction {
+            Direction::Egress => {
+                let port = [FieldValue::Exact(u128::from(ingress_port))];
+                let kind = self.exact("endpoint_port", &port, &mut Vec::new())?;
+                if kind.action != "workload_port" {
+                    return None;
+                }
+                self.source(ingress_port, flow.src, &mut Vec::new())?
+            }
+            Direction::Ingress => self.local(flow.dst, &mut Vec::new())?.1,
+        };
+        Some(self.leg(direction, ids, flow))
+    }
+
     fn pass(&self, ingress_port: u16, flow: &Flow, walk: &mut Walk) -> Result<u16, DropReason> {
         let port = [FieldValue::Exact(u128::from(ingress_port))];
         let kind = self

@@ -79,7 +79,8 @@ mirror!(
         in_sync,
         session,
         sequence,
-        messages
+        messages,
+        enforced
     }
 );
 mirror!(

@@ -2045,6 +2045,9 @@ pub struct FelixStatus {
     /// Messages taken since the host agent started.
     #[prost(uint64, tag = "5")]
     pub messages: u64,
+    /// Number of the last message of which all changes are in force.
+    #[prost(uint64, tag = "6")]
+    pub enforced: u64,
 }
 /// The DPU's side.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]

@@ -33,6 +33,19 @@ pub enum KeyPart {
     Optional(Option<Value>),
 }
 
+impl std::fmt::Display for KeyPart {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exact(value) => write!(f, "{value}"),
+            Self::Lpm { value, prefix_len } => write!(f, "{value}/{prefix_len}"),
+            Self::Ternary { value, mask } => write!(f, "{value}&&&{mask}"),
+            Self::Range { low, high } => write!(f, "{low}..{high}"),
+            Self::Optional(Some(value)) => write!(f, "{value}"),
+            Self::Optional(None) => f.write_str("*"),
+        }
+    }
+}
+
 /// An action with its arguments.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ActionCall {

@@ -302,6 +302,12 @@ pub(crate) enum Op {
         a: u16,
         b: u16,
     },
+    /// 1 if two varbit fields have the same bits.
+    VarbitEq {
+        d: Slot,
+        a: Slot,
+        b: Slot,
+    },
     Push {
         stack: u16,
         count: u16,

@@ -9,11 +9,13 @@
 
 #![forbid(unsafe_code)]
 
+mod bits;
 mod builder;
 mod counter;
 mod engine;
 mod entry;
 mod error;
+mod exec;
 mod expr;
 mod hash;
 mod ir;
@@ -21,11 +23,17 @@ mod json;
 mod key;
 mod layout;
 mod lower;
+mod matching;
+mod meter;
 mod output;
 mod program;
 mod replicate;
+mod state;
+pub mod stf;
 mod trace;
 mod value;
+mod wide;
+mod wire;
 
 pub use counter::CounterValue;
 pub use engine::{Engine, EngineConfig};
@@ -33,6 +41,7 @@ pub use entry::{
     ActionCall, Entry, EntryAction, EntryHandle, KeyPart, ProfileGroup, WeightedMember,
 };
 pub use error::{ControlError, LoadError, SourceLocation};
+pub use meter::MeterConfig;
 pub use output::{Digest, OutputFrame, Outputs};
 pub use program::{
     ActionIndex, ActionInfo, ActionProfileInfo, CounterIndex, CounterInfo, DefaultAction,
@@ -41,5 +50,5 @@ pub use program::{
     TableSource, ValueSetIndex, ValueSetInfo,
 };
 pub use replicate::{CloneSession, Replica};
-pub use trace::{DropReason, Trace, TraceEvent};
+pub use trace::{DropReason, Instance, Trace, TraceEvent, TracedField};
 pub use value::Value;

@@ -9,6 +9,9 @@ mod control;
 mod parser;
 mod tables;
 
+pub(crate) use parser::MAX_SELECT_BYTES;
+pub(crate) use tables::MAX_KEY_LIMBS;
+
 use std::collections::HashMap;
 
 use crate::builder::{Builder, Fault, Pool};
@@ -153,6 +156,7 @@ pub(crate) fn lower(document: &Document) -> Result<Program, LoadError> {
         .transpose()?
         .unwrap_or_default();
     program.standard = Some(standard);
+    program.wires = crate::wire::wires(&layout);
     program.layout = layout;
     Ok(program)
 }

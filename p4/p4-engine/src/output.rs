@@ -71,6 +71,13 @@ impl Outputs {
         &mut frame.bytes
     }
 
+    /// Puts the buffer of the frame that was made last back into its place.
+    pub(crate) fn put_back(&mut self, bytes: Vec<u8>) {
+        if let Some(last) = self.used.checked_sub(1) {
+            self.frames[last].bytes = bytes;
+        }
+    }
+
     pub(crate) fn push_digest(&mut self, digest: Digest) {
         self.digests.push(digest);
     }

@@ -8,6 +8,7 @@ use crate::ir::{Code, KeyPlace};
 use crate::json::Document;
 use crate::layout::Layout;
 use crate::lower::{self, ErrorCodes, Standard};
+use crate::wire::HeaderWire;
 
 macro_rules! index {
     ($(#[$doc:meta])* $name:ident) => {
@@ -258,6 +259,7 @@ pub struct Program {
     pub(crate) error_codes: ErrorCodes,
     /// Headers in the order of the deparser.
     pub(crate) deparse: Vec<u16>,
+    pub(crate) wires: Vec<HeaderWire>,
     pub(crate) standard: Option<Standard>,
 }
 
@@ -276,6 +278,19 @@ impl Program {
     pub fn load(json: &str) -> Result<Self, LoadError> {
         let document: Document = serde_json::from_str(json).map_err(LoadError::Json)?;
         lower::lower(&document)
+    }
+
+    /// One line on the size of the compiled form, for people.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        format!(
+            "{} operations, {} tables, {} selects, {} limbs a packet, {} constants",
+            self.fast.ops.len(),
+            self.tables.len(),
+            self.fast.selects.len(),
+            self.layout.fields_end,
+            self.constants.len(),
+        )
     }
 
     pub(crate) fn empty() -> Self {
@@ -298,6 +313,7 @@ impl Program {
             errors: BTreeMap::new(),
             error_codes: ErrorCodes::default(),
             deparse: Vec::new(),
+            wires: Vec::new(),
             standard: None,
         }
     }

@@ -1,49 +1,227 @@
 //! From changes to rows in a target, and from flows to packets through it.
 
+mod rounds;
+
+use std::time::{Duration, Instant};
+
+use policy_compiler::{CompileError, Compiler};
 use policy_model::{ChangeSet, Flow, PolicyModel, Semantics};
+use table_model::Phase;
 use thiserror::Error;
 
 use super::report::Summary;
 use super::trial::Fate;
+use crate::packet::{Link, first_packet};
 use crate::progress::Progress;
-use crate::target::{Target, TargetError, TargetKind};
+use crate::target::{Ports, Probe, Rows, Target, TargetError, TargetKind};
+
+/// Packets that are under way at once.
+const BATCH: usize = 256;
 
 /// Why enforcement failed.
 #[derive(Debug, Error)]
 pub(crate) enum EnforceError {
+    /// The compiler.
+    #[error("The policy does not fit the target; what was enforced before stays")]
+    Compile(#[from] CompileError),
     /// The target.
     #[error(transparent)]
     Target(#[from] TargetError),
+    /// Rows that were read back are not those that were written.
+    #[error(
+        "The target holds other rows than were written: {missing} are missing, {extra} should not \
+         be there, {changed} do something else"
+    )]
+    ReadBack {
+        /// Written and not there.
+        missing: usize,
+        /// There and not written.
+        extra: usize,
+        /// With another action.
+        changed: usize,
+    },
 }
 
+/// The compiler and the target behind it.
 pub(crate) struct Enforcement {
+    compiler: Compiler,
+    ports: Ports,
     target: Box<dyn Target>,
+    epoch: u16,
+    commits: u64,
+    writes: u64,
+    compile: Duration,
+    write: Duration,
+    packets: Duration,
 }
 
 impl Enforcement {
+    /// Starts or reaches the target; none if there is to be none.
+    ///
+    /// # Errors
+    /// The target cannot be started or reached.
     pub(crate) fn new(
-        _kind: TargetKind,
+        kind: TargetKind,
         _p4runtime: &str,
-        _semantics: &Semantics,
+        semantics: &Semantics,
     ) -> Result<Option<Self>, EnforceError> {
-        Ok(None)
+        let target: Box<dyn Target> = match kind {
+            TargetKind::None => return Ok(None),
+            TargetKind::Rows | TargetKind::Soft | TargetKind::Bmv2 => Box::new(Rows::new()),
+        };
+        Ok(Some(Self {
+            compiler: Compiler::new(target.capability().clone(), semantics.clone()),
+            ports: Ports::new(),
+            target,
+            epoch: 0,
+            commits: 0,
+            writes: 0,
+            compile: Duration::ZERO,
+            write: Duration::ZERO,
+            packets: Duration::ZERO,
+        }))
     }
-    pub(crate) fn commit(&mut self, _m: &PolicyModel, _c: &ChangeSet) -> Result<(), EnforceError> {
+
+    /// Compiles what changed and writes it.
+    ///
+    /// # Errors
+    /// See [`EnforceError`].
+    pub(crate) fn commit(
+        &mut self,
+        model: &PolicyModel,
+        changes: &ChangeSet,
+    ) -> Result<(), EnforceError> {
+        let started = Instant::now();
+        self.ports.follow(model);
+        let commit = self.compiler.commit(model, changes, self.ports.site())?;
+        self.compile += started.elapsed();
+        self.commits += 1;
+        self.writes += updates(&commit.phases);
+        let started = Instant::now();
+        self.target.apply(&commit.phases)?;
+        self.write += started.elapsed();
         Ok(())
     }
+
+    /// Entries inserted, modified and deleted so far, connections' epochs aside.
+    pub(crate) fn writes(&self) -> u64 {
+        self.writes
+    }
+
+    /// Sends the first packet of each flow as a fresh connection.
+    ///
+    /// # Errors
+    /// See [`EnforceError`].
     pub(crate) fn send(
         &mut self,
-        _m: &PolicyModel,
+        model: &PolicyModel,
         flows: &[Flow],
-        _p: &mut Progress,
+        progress: &mut Progress,
     ) -> Result<Vec<Fate>, EnforceError> {
-        Ok(flows.iter().map(|_| Fate::Dropped).collect())
+        let mut fates = vec![Fate::Dropped; flows.len()];
+        let mut sent = 0;
+        for round in rounds::rounds(flows) {
+            self.forget_connections(model)?;
+            for batch in round.chunks(BATCH) {
+                progress.show(|| format!("flow {sent} of {}", flows.len()));
+                self.send_batch(model, flows, batch, &mut fates)?;
+                sent += batch.len();
+            }
+        }
+        Ok(fates)
     }
-    pub(crate) fn writes(&self) -> u64 {
-        0
-    }
-    pub(crate) fn finish(self, _summary: &mut Summary) -> Result<(), EnforceError> {
-        let _ = self.target.name();
+
+    fn send_batch(
+        &mut self,
+        model: &PolicyModel,
+        flows: &[Flow],
+        batch: &[usize],
+        fates: &mut [Fate],
+    ) -> Result<(), EnforceError> {
+        let mut probes = Vec::with_capacity(batch.len());
+        let mut exits = Vec::with_capacity(batch.len());
+        for index in batch {
+            let flow = flows[*index];
+            // Behind no port nobody can send.
+            let Some(source) = self.ports.attachment(model, flow.src) else {
+                continue;
+            };
+            let link = Link {
+                src: source.mac,
+                dst: source.peer,
+                echo_id: u16::try_from(*index & 0xffff).unwrap_or(0),
+            };
+            probes.push(Probe {
+                flow,
+                port: source.port,
+                frame: first_packet(&flow, &link),
+            });
+            let exit = self.ports.attachment(model, flow.dst).map(|a| a.port);
+            exits.push((*index, exit));
+        }
+        let started = Instant::now();
+        let left = self.target.send(&probes)?;
+        self.packets += started.elapsed();
+        for ((index, exit), left) in exits.into_iter().zip(left) {
+            fates[index] = match left {
+                None => Fate::Dropped,
+                Some(port) if Some(port) == exit => Fate::Forwarded,
+                Some(port) => Fate::Misdelivered(port),
+            };
+        }
         Ok(())
     }
+
+    /// A new epoch: what the pipeline remembers of connections counts no more.
+    fn forget_connections(&mut self, model: &PolicyModel) -> Result<(), EnforceError> {
+        if !model.in_sync() {
+            return Ok(());
+        }
+        self.epoch = self.epoch.wrapping_add(1);
+        self.compiler.set_epoch(self.epoch);
+        let nothing = ChangeSet::default();
+        let commit = self.compiler.commit(model, &nothing, self.ports.site())?;
+        self.target.apply(&commit.phases)?;
+        Ok(())
+    }
+
+    /// Reads the target back, compares it with what was written, and fills in the summary.
+    ///
+    /// # Errors
+    /// See [`EnforceError`].
+    pub(crate) fn finish(mut self, summary: &mut Summary) -> Result<(), EnforceError> {
+        let there = self.target.read()?;
+        let written = self.compiler.snapshot();
+        let absent = |of: &table_model::TableSnapshot, from: &table_model::TableSnapshot| {
+            of.iter().filter(|(key, _)| from.get(key).is_none()).count()
+        };
+        let missing = absent(&written, &there);
+        let extra = absent(&there, &written);
+        let differs = |key: &table_model::RowKey, action: &table_model::ActionCall| {
+            written.get(key).is_some_and(|wanted| wanted != action)
+        };
+        let changed = there
+            .iter()
+            .filter(|(key, action)| differs(key, action))
+            .count();
+        if missing + extra + changed > 0 {
+            return Err(EnforceError::ReadBack {
+                missing,
+                extra,
+                changed,
+            });
+        }
+        summary.target.clone_from(&self.target.capability().target);
+        summary.entries = u64::try_from(there.len()).unwrap_or(u64::MAX);
+        summary.commits = self.commits;
+        summary.seconds.compile = self.compile.as_secs_f64();
+        summary.seconds.write = self.write.as_secs_f64();
+        summary.seconds.packets = self.packets.as_secs_f64();
+        Ok(())
+    }
+}
+
+fn updates(phases: &[Phase]) -> u64 {
+    let updates: usize = phases.iter().map(|phase| phase.updates.len()).sum();
+    u64::try_from(updates).unwrap_or(u64::MAX)
 }

@@ -18,34 +18,35 @@ use policy_model::{Flow, L4, PolicyModel, Protocol};
 use edges::Edges;
 use random::{Deck, Random};
 
+const MOST_SOURCE_PORTS: u16 = 256;
+
 /// Makes up to `count` different flows.
 pub(crate) fn flows(model: &PolicyModel, count: usize, seed: u64) -> Vec<Flow> {
     let edges = Edges::of(model);
     let mut random = Random::new(seed);
     let (v4, v6): (Vec<_>, Vec<_>) = pairs(&edges).into_iter().partition(|(a, _)| a.is_ipv4());
-    let families = [v4, v6].map(|pairs| {
-        let is_v4 = pairs.first().is_none_or(|(a, _)| a.is_ipv4());
-        let l4s = edges.l4s(is_v4);
-        (pairs, l4s)
-    });
+    // Few addresses meet few edges often: more source ports then make more flows of them.
+    let mut families: [Family; 2] = [(v4, Vec::new()), (v6, Vec::new())];
     let size = |(pairs, l4s): &Family| pairs.len() * l4s.len();
-    let whole: usize = families.iter().map(size).sum();
-    let mut flows = Vec::new();
-    for family in &families {
-        if family.0.is_empty() {
-            continue;
+    let mut whole = 0;
+    for sources in 1..=MOST_SOURCE_PORTS {
+        for (family, v4) in families.iter_mut().zip([true, false]) {
+            family.1 = edges.l4s(v4, sources);
         }
-        let share = if whole <= count {
-            size(family)
-        } else {
-            // Each family gets its part of what is asked for, and never nothing.
-            (count * size(family) / whole)
-                .max(count / 10)
-                .min(size(family))
-        };
-        flows.extend(deal(family, share, &mut random));
+        whole = families.iter().map(size).sum();
+        if whole >= count {
+            break;
+        }
     }
-    flows.truncate(count);
+    // Each family gets its part of what is asked for, and IPv6 never nothing.
+    let [v4, v6] = &families;
+    let part = count * size(v6) / whole.max(1);
+    let six = part
+        .max(count / 10)
+        .max(count.saturating_sub(size(v4)))
+        .min(size(v6));
+    let mut flows = deal(v4, (count - six.min(count)).min(size(v4)), &mut random);
+    flows.extend(deal(v6, six.min(count), &mut random));
     flows
 }
 
@@ -61,6 +62,9 @@ fn deal((pairs, l4s): &Family, count: usize, random: &mut Random) -> Vec<Flow> {
         l4: l4s[l4].1,
     };
     let whole = pairs.len() * l4s.len();
+    if whole == 0 {
+        return Vec::new();
+    }
     if count >= whole {
         return (0..whole)
             .map(|n| flow(n / l4s.len(), n % l4s.len()))

@@ -832,6 +832,9 @@ impl Builder<'_> {
                 "==" | "!=" if self.is_header(left) && self.is_header(right) => {
                     self.header_equal(op == "!=", left, right)
                 }
+                "==" | "!=" if self.is_varbit(left) && self.is_varbit(right) => {
+                    self.varbit_equal(op == "!=", left, right)
+                }
                 "==" | "!=" | "<" | "<=" | ">" | ">=" => {
                     let a = self.expr(left, Need::Exact)?;
                     let b = self.expr(right, Need::Exact)?;

@@ -301,6 +301,31 @@ impl Builder<'_> {
         Ok(d)
     }
 
+    /// True if the expression is a varbit field.
+    pub(super) fn is_varbit(&self, expr: &Expr) -> bool {
+        match expr {
+            Expr::Field(header, field) => matches!(self.varbit_field(header, field), Ok(Some(_))),
+            _ => false,
+        }
+    }
+
+    pub(super) fn varbit_equal(&mut self, negate: bool, left: &Expr, right: &Expr) -> Built<Slot> {
+        let slot = |expr: &Expr| match expr {
+            Expr::Field(header, field) => self
+                .varbit_field(header, field)?
+                .ok_or_else(|| Fault::Malformed(format!("{header}.{field} is not a varbit"))),
+            _ => Err(Fault::Malformed("not a varbit".to_owned())),
+        };
+        let (a, b) = (slot(left)?, slot(right)?);
+        let d = self.temporary(1)?;
+        self.emit(Op::VarbitEq { d, a, b });
+        if negate {
+            let one = self.small(1)?;
+            self.emit(Op::Xor { d, a: d, b: one });
+        }
+        Ok(d)
+    }
+
     /// The slot of a stack's next index.
     pub(super) fn stack_next(&self, expr: &Expr) -> Built<Slot> {
         match expr {

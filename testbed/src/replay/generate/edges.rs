@@ -124,11 +124,15 @@ impl Edges {
         self.addresses.extend(candidates.filter(is_unicast));
     }
 
-    /// Everything that may stand behind the addresses of one family.
-    pub(super) fn l4s(&self, v4: bool) -> Vec<(Protocol, L4)> {
+    /// Everything that may stand behind the addresses of one family; each port is tried from as
+    /// many source ports.
+    pub(super) fn l4s(&self, v4: bool, sources: u16) -> Vec<(Protocol, L4)> {
         let mut l4s = BTreeSet::new();
         for protocol in [Protocol::TCP, Protocol::UDP, Protocol::SCTP] {
-            let to = self.ports.iter().map(|dst| (SOURCE_PORT, *dst));
+            let to = self
+                .ports
+                .iter()
+                .flat_map(|dst| (0..sources).map(|n| (SOURCE_PORT + n, *dst)));
             let from = self
                 .source_ports
                 .iter()

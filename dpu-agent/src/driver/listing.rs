@@ -1,0 +1,155 @@
+//! Pages of entries and counters.
+
+use std::time::Duration;
+
+use dpu_backend::{Backend, DeviceError};
+use offload_api::server::Refused;
+use offload_api::types::{EntryCounter, EntryView};
+use table_model::{Row, RowKey, TableId};
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout};
+
+use super::Driver;
+
+/// How long the device may take for an answer that somebody waits for.
+pub(super) const DEADLINE: Duration = Duration::from_secs(20);
+/// How long the pages of one listing come from the same read.
+const FRESH: Duration = Duration::from_secs(30);
+
+/// What was read for the first page of a listing, for the pages that follow it.
+#[derive(Debug, Default)]
+pub(super) struct Listings {
+    entries: Option<Listing<Row>>,
+    counters: Option<Listing<EntryCounter>>,
+}
+
+#[derive(Debug)]
+struct Listing<T> {
+    table: TableId,
+    view: EntryView,
+    taken: Instant,
+    items: Vec<T>,
+}
+
+impl<T: Clone> Listing<T> {
+    /// The page behind `after`; none if it must be read anew.
+    fn page(
+        &self,
+        (table, view): (TableId, EntryView),
+        after: Option<&RowKey>,
+        limit: usize,
+        key: impl Fn(&T) -> &RowKey,
+    ) -> Option<Vec<T>> {
+        let after = after?;
+        let same = self.table == table && self.view == view && self.taken.elapsed() < FRESH;
+        same.then(|| cut(&self.items, Some(after), limit, key))
+    }
+}
+
+fn cut<T: Clone>(
+    items: &[T],
+    after: Option<&RowKey>,
+    limit: usize,
+    key: impl Fn(&T) -> &RowKey,
+) -> Vec<T> {
+    let start = after.map_or(0, |after| items.partition_point(|item| key(item) <= after));
+    items[start..].iter().take(limit).cloned().collect()
+}
+
+/// What the device said, as an answer to a question.
+pub(super) fn settled<T>(result: Result<Result<T, DeviceError>, Elapsed>) -> Result<T, Refused> {
+    match result {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(Refused::Unavailable(error.to_string())),
+        Err(_) => Err(Refused::Unavailable(format!(
+            "The device did not answer within {DEADLINE:?}"
+        ))),
+    }
+}
+
+impl Driver {
+    pub(super) async fn entries(
+        &mut self,
+        table: TableId,
+        view: EntryView,
+        after: Option<RowKey>,
+        limit: usize,
+    ) -> Result<Vec<Row>, Refused> {
+        let held = self.state.listings.entries.as_ref();
+        let page = held.and_then(|l| l.page((table, view), after.as_ref(), limit, |row| &row.key));
+        if let Some(page) = page {
+            return Ok(page);
+        }
+        let mut items = match view {
+            EntryView::Desired => self
+                .reconciler
+                .enforced()
+                .map(|rows| rows.table(table))
+                .unwrap_or_default(),
+            EntryView::Observed => {
+                if !self.reconciler.is_connected() {
+                    return Err(self.away());
+                }
+                let mut rows = Vec::new();
+                let mut sink = |piece| rows.extend::<Vec<Row>>(piece);
+                settled(timeout(DEADLINE, self.device.read(table, &mut sink)).await)?;
+                rows
+            }
+        };
+        items.sort_unstable_by(|a, b| a.key.cmp(&b.key));
+        let page = cut(&items, after.as_ref(), limit, |row| &row.key);
+        self.state.listings.entries = Some(Listing {
+            table,
+            view,
+            taken: Instant::now(),
+            items,
+        });
+        Ok(page)
+    }
+
+    pub(super) async fn counters(
+        &mut self,
+        table: TableId,
+        after: Option<RowKey>,
+        limit: usize,
+    ) -> Result<Vec<EntryCounter>, Refused> {
+        let view = EntryView::Observed;
+        let held = self.state.listings.counters.as_ref();
+        let page =
+            held.and_then(|l| l.page((table, view), after.as_ref(), limit, |item| &item.row.key));
+        if let Some(page) = page {
+            return Ok(page);
+        }
+        if !self.reconciler.is_connected() {
+            return Err(self.away());
+        }
+        let mut counters = Vec::new();
+        let mut sink = |piece| counters.extend::<Vec<dpu_backend::EntryCounter>>(piece);
+        settled(timeout(DEADLINE, self.device.counters(table, &mut sink)).await)?;
+        let observed = self.reconciler.observed();
+        let mut items: Vec<EntryCounter> = counters
+            .into_iter()
+            // An entry that nobody knows of is drift, and not a counter to show.
+            .filter_map(|counter| {
+                let action = observed.get(&counter.key)?.clone();
+                Some(EntryCounter {
+                    row: Row {
+                        key: counter.key,
+                        action,
+                    },
+                    packets: counter.value.packets,
+                    bytes: counter.value.bytes,
+                })
+            })
+            .collect();
+        items.sort_unstable_by(|a, b| a.row.key.cmp(&b.row.key));
+        let page = cut(&items, after.as_ref(), limit, |item| &item.row.key);
+        self.state.listings.counters = Some(Listing {
+            table,
+            view,
+            taken: Instant::now(),
+            items,
+        });
+        Ok(page)
+    }
+}

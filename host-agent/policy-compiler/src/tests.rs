@@ -1,0 +1,122 @@
+//! The compiler held to the reference evaluator and to itself.
+
+mod agree;
+mod cases;
+mod full;
+mod hitless;
+mod history;
+mod reach;
+
+use proptest::prelude::ProptestConfig;
+
+use policy_model::{Flow, L4, PolicyModel, Semantics, Update, Verdict, evaluate};
+use table_model::{Atomicity, Capability, Flip};
+
+use crate::generate::{Choices, Edges, Size, UPLINK, flow, site, world};
+use crate::{Commit, Compiler, Walker};
+
+/// So many cases, or as many as `PROPTEST_CASES` says. Failing seeds are kept beside the sources.
+fn cases(default: u32) -> ProptestConfig {
+    let mut config = ProptestConfig::default();
+    if std::env::var_os("PROPTEST_CASES").is_none() {
+        config.cases = default;
+    }
+    config
+}
+
+fn capability() -> Capability {
+    Capability {
+        target: "test".into(),
+        flip: Flip::Modify,
+        atomicity: Atomicity::Dataplane,
+        batch: 1000,
+        limits: Vec::new(),
+    }
+}
+
+fn semantics(policy_only: bool) -> Semantics {
+    Semantics {
+        policy_only,
+        ..Semantics::default()
+    }
+}
+
+fn model_of(updates: Vec<Update>) -> PolicyModel {
+    let mut model = PolicyModel::new();
+    for update in updates {
+        model.apply(update).unwrap();
+    }
+    model
+}
+
+fn generated(seed: u64, size: Size) -> (Choices, PolicyModel) {
+    let mut choices = Choices::new(seed);
+    let updates = world(&mut choices, size);
+    (choices, model_of(updates))
+}
+
+fn commit(compiler: &mut Compiler, model: &mut PolicyModel) -> Commit {
+    let changes = model.take_changes();
+    compiler.commit(model, &changes, &site()).unwrap()
+}
+
+fn apply(walker: &mut Walker, commit: &Commit) {
+    for update in commit.phases.iter().flat_map(|phase| &phase.updates) {
+        walker.apply(update.clone()).unwrap();
+    }
+}
+
+fn flows(choices: &mut Choices, model: &PolicyModel, count: usize) -> Vec<Flow> {
+    let edges = Edges::of(model);
+    let mut flows = Vec::new();
+    for _ in 0..count {
+        flows.extend(flow(choices, &edges));
+    }
+    flows
+}
+
+/// The rows must say what the evaluator says, leg by leg, and by the same rule.
+fn check_flow(
+    compiler: &Compiler,
+    walker: &Walker,
+    model: &PolicyModel,
+    semantics: &Semantics,
+    flow: &Flow,
+) {
+    let verdict: Verdict = evaluate(model, semantics, flow);
+    let walk = walker.walk(walker.ingress_port(flow, UPLINK), flow);
+    let tell = || {
+        let explanation = compiler.explain(&site(), flow);
+        format!("{flow:?}\nevaluator: {verdict:#?}\nrows: {explanation:#?}")
+    };
+    assert_eq!(walk.allow, verdict.allow, "{}", tell());
+    for (leg, want) in walk.legs.iter().zip(&verdict.legs) {
+        assert_eq!(leg.direction, want.direction, "{}", tell());
+        assert_eq!(leg.allow, want.allow, "{}", tell());
+        if want.steps.is_empty() {
+            assert_eq!(leg.class, 0, "{}", tell());
+            continue;
+        }
+        let rule = leg.rule.and_then(|rule| compiler.rule(rule));
+        let rule = rule.unwrap_or_else(|| panic!("no rule: {}", tell()));
+        let decision = &want.decision;
+        assert_eq!(&*rule.tier, decision.tier, "{}", tell());
+        assert_eq!(rule.name(), decision.policy, "{}", tell());
+        assert_eq!(rule.namespace(), decision.namespace, "{}", tell());
+        assert_eq!(rule.rule, decision.rule, "{}", tell());
+        assert_eq!(rule.rule_id, decision.rule_id, "{}", tell());
+    }
+}
+
+/// A TCP flow.
+fn tcp(src: &str, dst: &str, port: u16) -> Flow {
+    Flow {
+        src: src.parse().unwrap(),
+        dst: dst.parse().unwrap(),
+        protocol: policy_model::Protocol::TCP,
+        l4: L4::Ports {
+            src: 40000,
+            dst: port,
+        },
+    }
+}

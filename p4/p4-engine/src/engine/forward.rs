@@ -1,0 +1,617 @@
+//! What happens to a packet between and after the pipelines: clone, digest, resubmit, multicast,
+//! drop, egress, deparser, recirculate, in the order of bmv2's simple_switch.
+
+use std::sync::Arc;
+
+use super::Engine;
+use crate::bits::Writer;
+use crate::exec::{Machine, Pass, Run, external};
+use crate::ir::Slot;
+use crate::lower::{Standard, StandardField};
+use crate::output::{Digest, Outputs};
+use crate::program::{DigestIndex, Program};
+use crate::replicate::{CloneSession, Replica};
+use crate::state::State;
+use crate::trace::{DropReason, Instance, Trace, TraceEvent};
+use crate::value::Value;
+use crate::wide::File;
+
+/// Where a packet's bytes are: as they came in (`None`), or made on the way.
+type Bytes = Option<Arc<Vec<u8>>>;
+
+/// Fields that survive, as slots and limbs.
+type Kept = Vec<(Slot, u64)>;
+
+/// A packet that waits for its next pass.
+#[derive(Debug)]
+pub(super) enum Job {
+    Ingress {
+        data: Bytes,
+        kept: Kept,
+        instance: Instance,
+        length: u64,
+    },
+    Egress {
+        data: Bytes,
+        /// Slots of the packet's own state.
+        registers: Vec<u64>,
+        carried: Carried,
+        port: u16,
+        instance: Instance,
+        replica: Option<u16>,
+    },
+}
+
+/// What goes from ingress to egress besides the registers.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Carried {
+    cursor: usize,
+    length: u64,
+    ingress_length: u64,
+    truncate: Option<usize>,
+}
+
+impl Carried {
+    fn of(pass: &Pass<'_>) -> Self {
+        Self {
+            cursor: pass.cursor,
+            length: pass.length,
+            ingress_length: pass.ingress_length,
+            truncate: pass.truncate,
+        }
+    }
+}
+
+/// All of an engine that a packet touches, borrowed apart.
+struct Drive<'e> {
+    program: &'e Program,
+    state: &'e mut State,
+    machine: &'e mut Machine,
+    jobs: &'e mut std::collections::VecDeque<Job>,
+    out: &'e mut Outputs,
+    trace: &'e mut Trace,
+    now_us: u64,
+    drop_port: u16,
+    max_steps: u32,
+    passes: u32,
+    standard: &'e Standard,
+}
+
+impl Engine {
+    pub(super) fn drive<const TRACED: bool>(
+        &mut self,
+        port: u16,
+        packet: &[u8],
+        now_us: u64,
+        out: &mut Outputs,
+        trace: &mut Trace,
+    ) {
+        let program = &*self.program;
+        let Some(standard) = &program.standard else {
+            return;
+        };
+        let mut drive = Drive {
+            program,
+            state: &mut self.state,
+            machine: &mut self.machine,
+            jobs: &mut self.jobs,
+            out,
+            trace,
+            now_us,
+            drop_port: self.config.drop_port,
+            max_steps: self.config.max_steps,
+            passes: self.config.max_passes,
+            standard,
+        };
+        let length = packet.len() as u64;
+        drive.clear();
+        drive.set(standard.ingress_port, u64::from(port));
+        drive.set(standard.packet_length, length);
+        drive.set_if(standard.ingress_global_timestamp, now_us);
+        drive.ingress::<TRACED>(packet, &None, port, length, Instance::Normal);
+        while let Some(job) = drive.jobs.pop_front() {
+            match job {
+                Job::Ingress {
+                    data,
+                    kept,
+                    instance,
+                    length,
+                } => {
+                    let bytes = data.as_ref().map_or(packet, |data| data.as_slice());
+                    drive.clear();
+                    drive.restore(&kept);
+                    drive.set(standard.instance_type, instance.number());
+                    drive.set(standard.packet_length, length);
+                    drive.ingress::<TRACED>(bytes, &data, port, length, instance);
+                }
+                Job::Egress {
+                    data,
+                    registers,
+                    carried,
+                    port,
+                    instance,
+                    replica,
+                } => {
+                    let bytes = data.as_ref().map_or(packet, |data| data.as_slice());
+                    drive.load(&registers);
+                    if let (Some(rid), Some(field)) = (replica, standard.egress_rid) {
+                        drive.set(field, u64::from(rid));
+                    }
+                    let mut pass = drive.pass(bytes, carried);
+                    drive.egress::<TRACED>(&mut pass, &data, port, instance);
+                }
+            }
+        }
+    }
+}
+
+impl Drive<'_> {
+    fn file(&mut self) -> &mut File {
+        &mut self.machine.file
+    }
+
+    fn set(&mut self, field: StandardField, value: u64) {
+        self.machine.file[usize::from(field.slot)] = value & field.mask;
+    }
+
+    fn set_if(&mut self, field: Option<StandardField>, value: u64) {
+        if let Some(field) = field {
+            self.set(field, value);
+        }
+    }
+
+    fn get(&self, field: StandardField) -> u64 {
+        self.machine.file[usize::from(field.slot)]
+    }
+
+    fn clear(&mut self) {
+        let end = self.program.layout.fields_end;
+        self.file()[..end].fill(0);
+    }
+
+    fn clear_metadata(&mut self) {
+        let end = self.program.layout.metadata_end;
+        self.file()[..end].fill(0);
+    }
+
+    fn save(&self) -> Vec<u64> {
+        self.machine.file[..self.program.layout.fields_end].to_vec()
+    }
+
+    fn load(&mut self, registers: &[u64]) {
+        self.machine.file[..registers.len()].copy_from_slice(registers);
+    }
+
+    fn restore(&mut self, kept: &Kept) {
+        for (slot, limb) in kept {
+            self.machine.file[usize::from(*slot)] = *limb;
+        }
+    }
+
+    /// The values of a field list now.
+    fn kept(&self, list: u16) -> Kept {
+        let list = &self.program.fast.field_lists[usize::from(list)];
+        let slots = list
+            .fields
+            .iter()
+            .flat_map(|(slot, limbs)| *slot..*slot + *limbs);
+        slots
+            .map(|slot| (slot, self.machine.file[usize::from(slot)]))
+            .collect()
+    }
+
+    fn pass<'p>(&self, data: &'p [u8], carried: Carried) -> Pass<'p> {
+        Pass {
+            data,
+            cursor: carried.cursor,
+            now_us: self.now_us,
+            ingress_length: carried.ingress_length,
+            length: carried.length,
+            parser_error: None,
+            clone: None,
+            digest: None,
+            resubmit: None,
+            recirculate: None,
+            truncate: carried.truncate,
+            failed: None,
+            drop_port: u64::from(self.drop_port),
+            steps: self.max_steps,
+        }
+    }
+
+    fn run<const TRACED: bool>(&mut self, pass: &mut Pass<'_>, stage: Stage) {
+        let code = if TRACED {
+            &self.program.traced
+        } else {
+            &self.program.fast
+        };
+        let start = match stage {
+            Stage::Parser => code.parser,
+            Stage::Verify => code.verify,
+            Stage::Ingress => code.ingress,
+            Stage::Egress => code.egress,
+            Stage::Update => code.update,
+        };
+        let mut run = Run {
+            program: self.program,
+            code,
+            state: self.state,
+            machine: self.machine,
+            trace: self.trace,
+        };
+        run.run::<TRACED>(pass, start);
+    }
+
+    fn dropped<const TRACED: bool>(&mut self, reason: DropReason, assertion: Option<u16>) {
+        if TRACED {
+            let asserts = &self.program.traced.asserts;
+            let by = match assertion {
+                Some(x) => asserts.get(usize::from(x)).cloned(),
+                // The last primitive that decided is the one to name.
+                None => self
+                    .trace
+                    .events
+                    .iter()
+                    .rev()
+                    .find_map(|event| match event {
+                        TraceEvent::Primitive { name, place } => Some(format!("{name} at {place}")),
+                        _ => None,
+                    }),
+            };
+            self.trace.push(TraceEvent::Dropped { reason, by });
+        }
+    }
+
+    /// Takes one of the packet's passes; false if there is none left.
+    fn tick<const TRACED: bool>(&mut self) -> bool {
+        match self.passes.checked_sub(1) {
+            Some(left) => self.passes = left,
+            None => {
+                self.dropped::<TRACED>(DropReason::PassLimit, None);
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Parser and checksum verification.
+    fn parse<const TRACED: bool>(&mut self, pass: &mut Pass<'_>) {
+        self.run::<TRACED>(pass, Stage::Parser);
+        if pass.failed.take().is_some() {
+            // The parser's only failures are its loops and assertions.
+            pass.parser_error = Some(self.program.error_codes.parser_timeout);
+            pass.steps = self.max_steps;
+        }
+        if TRACED && let Some(code) = pass.parser_error {
+            let name = i64::try_from(code)
+                .ok()
+                .and_then(|code| self.program.errors.get(&code));
+            let error = name.cloned().unwrap_or_else(|| format!("error {code}"));
+            self.trace.push(TraceEvent::ParserError { error });
+        }
+        // Before verification, which sets it.
+        self.set_if(self.standard.checksum_error, 0);
+        self.run::<TRACED>(pass, Stage::Verify);
+    }
+
+    fn ingress<const TRACED: bool>(
+        &mut self,
+        bytes: &[u8],
+        data: &Bytes,
+        port: u16,
+        length: u64,
+        instance: Instance,
+    ) {
+        if !self.tick::<TRACED>() {
+            return;
+        }
+        if TRACED {
+            self.trace.push(TraceEvent::Ingress {
+                port,
+                length: bytes.len(),
+                instance,
+            });
+        }
+        let start = Carried {
+            cursor: 0,
+            length,
+            ingress_length: length,
+            truncate: None,
+        };
+        let mut pass = self.pass(bytes, start);
+        self.parse::<TRACED>(&mut pass);
+        self.set_if(self.standard.parser_error, pass.parser_error.unwrap_or(0));
+        self.run::<TRACED>(&mut pass, Stage::Ingress);
+        if let Some((reason, assertion)) = pass.failed {
+            self.dropped::<TRACED>(reason, assertion);
+            return;
+        }
+        if let Some((session, list)) = pass.clone.take() {
+            self.clone_ingress::<TRACED>(&pass, data, port, session, list);
+        }
+        if let Some(list) = pass.digest.take() {
+            self.digest::<TRACED>(list);
+        }
+        if let Some(list) = pass.resubmit.take() {
+            if TRACED {
+                self.trace.push(TraceEvent::Again {
+                    instance: Instance::Resubmit,
+                });
+            }
+            let kept = self.kept(list);
+            let instance = Instance::Resubmit;
+            self.jobs.push_back(Job::Ingress {
+                data: data.clone(),
+                kept,
+                instance,
+                length,
+            });
+            return;
+        }
+        let group = self.standard.mcast_grp.map_or(0, |field| self.get(field));
+        if group != 0 {
+            let instance = Instance::Replication;
+            self.set(self.standard.instance_type, instance.number());
+            let registers = self.save();
+            let group = u16::try_from(group).unwrap_or(0);
+            let copies = self.multicast(&registers, data, Carried::of(&pass), group, instance);
+            if TRACED {
+                self.trace.push(TraceEvent::Multicast { group, copies });
+            }
+            if copies == 0 {
+                self.dropped::<TRACED>(DropReason::NoReplica, None);
+            }
+            return;
+        }
+        let to = self.get(self.standard.egress_spec);
+        if to == u64::from(self.drop_port) {
+            self.dropped::<TRACED>(DropReason::IngressDrop, None);
+            return;
+        }
+        let to = u16::try_from(to).unwrap_or(u16::MAX);
+        self.set(self.standard.instance_type, Instance::Normal.number());
+        if self.jobs.is_empty() {
+            let carried = Carried::of(&pass);
+            let mut pass = self.pass(bytes, carried);
+            self.egress::<TRACED>(&mut pass, data, to, Instance::Normal);
+        } else {
+            let registers = self.save();
+            let carried = Carried::of(&pass);
+            self.jobs.push_back(Job::Egress {
+                data: data.clone(),
+                registers,
+                carried,
+                port: to,
+                instance: Instance::Normal,
+                replica: None,
+            });
+        }
+    }
+
+    fn egress<const TRACED: bool>(
+        &mut self,
+        pass: &mut Pass<'_>,
+        data: &Bytes,
+        port: u16,
+        instance: Instance,
+    ) {
+        if !self.tick::<TRACED>() {
+            return;
+        }
+        if TRACED {
+            self.trace.push(TraceEvent::Egress { port, instance });
+        }
+        self.set_if(self.standard.egress_global_timestamp, self.now_us);
+        self.set_if(self.standard.enq_timestamp, self.now_us);
+        self.set(self.standard.egress_port, u64::from(port));
+        // Anything but the drop port; bmv2 takes the next one.
+        self.set(self.standard.egress_spec, u64::from(self.drop_port) + 1);
+        self.set(self.standard.packet_length, pass.length);
+        self.run::<TRACED>(pass, Stage::Egress);
+        if let Some((reason, assertion)) = pass.failed {
+            self.dropped::<TRACED>(reason, assertion);
+            return;
+        }
+        if let Some((session, list)) = pass.clone.take() {
+            self.clone_egress::<TRACED>(pass, data, session, list);
+        }
+        if self.get(self.standard.egress_spec) == u64::from(self.drop_port) {
+            self.dropped::<TRACED>(DropReason::EgressDrop, None);
+            return;
+        }
+        self.run::<TRACED>(pass, Stage::Update);
+        if let Some(list) = pass.recirculate.take() {
+            let mut frame = Vec::new();
+            self.deparse(pass, &mut frame);
+            let kept = self.kept(list);
+            let length = frame.len() as u64;
+            if TRACED {
+                self.trace.push(TraceEvent::Again {
+                    instance: Instance::Recirculate,
+                });
+            }
+            self.jobs.push_back(Job::Ingress {
+                data: Some(Arc::new(frame)),
+                kept,
+                instance: Instance::Recirculate,
+                length,
+            });
+            return;
+        }
+        let mut frame = std::mem::take(self.out.next_frame(port));
+        self.deparse(pass, &mut frame);
+        if TRACED {
+            self.trace.push(TraceEvent::Sent {
+                port,
+                length: frame.len(),
+            });
+        }
+        self.out.put_back(frame);
+    }
+
+    /// Valid headers in order, then what the parser left, cut if asked for.
+    fn deparse(&mut self, pass: &Pass<'_>, frame: &mut Vec<u8>) {
+        let mut writer = Writer::new(frame);
+        for header in &self.program.deparse {
+            let wire = &self.program.wires[usize::from(*header)];
+            external::emit(&mut writer, &self.machine.file, wire, pass.data);
+        }
+        writer.finish();
+        frame.extend_from_slice(&pass.data[pass.cursor..]);
+        if let Some(limit) = pass.truncate {
+            frame.truncate(limit);
+        }
+    }
+
+    fn digest<const TRACED: bool>(&mut self, list: u16) {
+        let base = self.program.fast.field_lists.len() - self.program.digests().len();
+        let fields = &self.program.fast.field_lists[base + usize::from(list)].fields;
+        let values = fields.iter().map(|(slot, limbs)| {
+            let at = usize::from(*slot);
+            Value::from_limbs(&self.machine.file[at..at + usize::from(*limbs)])
+        });
+        let values = values.collect();
+        if TRACED {
+            let name = self.program.digests()[usize::from(list)].name.clone();
+            self.trace.push(TraceEvent::Digest { name });
+        }
+        self.out.push_digest(Digest {
+            digest: DigestIndex(u32::from(list)),
+            fields: values,
+        });
+    }
+
+    /// The packet as it came into this pass, parsed once more, with the kept fields.
+    fn clone_ingress<const TRACED: bool>(
+        &mut self,
+        pass: &Pass<'_>,
+        data: &Bytes,
+        port: u16,
+        session: u16,
+        list: u16,
+    ) {
+        let Some(config) = self.state.sessions.get(&session).cloned() else {
+            return;
+        };
+        let instance = Instance::IngressClone;
+        if TRACED {
+            self.trace.push(TraceEvent::Cloned { session, instance });
+        }
+        let before = self.save();
+        let kept = self.kept(list);
+        self.clear();
+        self.set(self.standard.ingress_port, u64::from(port));
+        let start = Carried {
+            cursor: 0,
+            length: pass.ingress_length,
+            ingress_length: pass.ingress_length,
+            truncate: None,
+        };
+        let mut copy = self.pass(pass.data, start);
+        // Not traced: the steps are those of the original.
+        self.run::<false>(&mut copy, Stage::Parser);
+        self.clear_metadata();
+        self.restore(&kept);
+        self.set(self.standard.instance_type, instance.number());
+        let registers = self.save();
+        let carried = Carried {
+            cursor: copy.cursor,
+            length: pass.ingress_length,
+            ..start
+        };
+        self.send_clones(&config, registers, data, carried, instance);
+        self.load(&before);
+    }
+
+    /// The packet as egress left it, without its metadata.
+    fn clone_egress<const TRACED: bool>(
+        &mut self,
+        pass: &Pass<'_>,
+        data: &Bytes,
+        session: u16,
+        list: u16,
+    ) {
+        let Some(config) = self.state.sessions.get(&session).cloned() else {
+            return;
+        };
+        let instance = Instance::EgressClone;
+        if TRACED {
+            self.trace.push(TraceEvent::Cloned { session, instance });
+        }
+        let before = self.save();
+        let kept = self.kept(list);
+        self.clear_metadata();
+        self.restore(&kept);
+        self.set(self.standard.instance_type, instance.number());
+        let registers = self.save();
+        self.send_clones(&config, registers, data, Carried::of(pass), instance);
+        self.load(&before);
+    }
+
+    fn send_clones(
+        &mut self,
+        config: &CloneSession,
+        registers: Vec<u64>,
+        data: &Bytes,
+        carried: Carried,
+        instance: Instance,
+    ) {
+        let limit = config
+            .truncate
+            .and_then(|limit| usize::try_from(limit).ok());
+        let truncate = match (carried.truncate, limit) {
+            (Some(own), Some(limit)) => Some(own.min(limit)),
+            (own, limit) => own.or(limit),
+        };
+        let carried = Carried {
+            truncate,
+            ..carried
+        };
+        if let Some(group) = config.multicast_group {
+            self.multicast(&registers, data, carried, group, instance);
+        }
+        self.replicate(&registers, data, carried, &config.replicas, instance);
+    }
+
+    fn multicast(
+        &mut self,
+        registers: &[u64],
+        data: &Bytes,
+        carried: Carried,
+        group: u16,
+        instance: Instance,
+    ) -> usize {
+        let replicas = self.state.groups.get(&group).cloned().unwrap_or_default();
+        self.replicate(registers, data, carried, &replicas, instance);
+        replicas.len()
+    }
+
+    fn replicate(
+        &mut self,
+        registers: &[u64],
+        data: &Bytes,
+        carried: Carried,
+        replicas: &[Replica],
+        instance: Instance,
+    ) {
+        for replica in replicas {
+            self.jobs.push_back(Job::Egress {
+                data: data.clone(),
+                registers: registers.to_vec(),
+                carried,
+                port: replica.port,
+                instance,
+                replica: Some(replica.instance),
+            });
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Stage {
+    Parser,
+    Verify,
+    Ingress,
+    Egress,
+    Update,
+}

@@ -1,0 +1,510 @@
+//! The rows of one table and how a packet's key finds one.
+//!
+//! All kinds are groups of equal mask, each a hash over the masked key: an exact table has one
+//! group, an LPM table one for each prefix length in use (longest first, so host routes first),
+//! a ternary table one for each mask in use, ordered by the best priority in it, with early exit.
+//! Masks come from entries only, so packets cannot make groups.
+
+use std::collections::{BTreeMap, HashMap};
+
+use hashbrown::HashTable;
+
+use crate::counter::CounterValue;
+use crate::entry::EntryHandle;
+use crate::key::{Limbs, Packed, RangeCheck};
+
+/// End of a chain of rows.
+const NO_ROW: u32 = u32::MAX;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    /// One group without mask.
+    Exact,
+    /// By prefix length.
+    Lpm,
+    /// By priority.
+    Priority,
+}
+
+#[derive(Debug)]
+struct Group {
+    mask: Limbs,
+    /// Prefix length, or the best priority of the group.
+    rank: i64,
+    /// First row of each masked key; rows of one key are chained, best first.
+    heads: HashTable<u32>,
+    /// How many rows have each priority.
+    priorities: BTreeMap<i32, usize>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct RowState {
+    serial: u32,
+    live: bool,
+    group: u32,
+    priority: i32,
+    /// Next row of the same masked key.
+    next: u32,
+    /// Order of insertion: among equals the oldest wins.
+    age: u64,
+}
+
+/// The rows of one table.
+#[derive(Debug)]
+pub(crate) struct Rows {
+    order: Order,
+    key_limbs: usize,
+    stride: usize,
+    /// Key, then one word for what to do, then the arguments, row after row.
+    words: Vec<u64>,
+    states: Vec<RowState>,
+    free: Vec<u32>,
+    groups: Vec<Group>,
+    /// Groups in the order in which a lookup visits them.
+    visit: Vec<u32>,
+    /// Places of groups that became empty.
+    spare: Vec<usize>,
+    ranges: HashMap<u32, Vec<RangeCheck>>,
+    counters: Vec<CounterValue>,
+    counted: bool,
+    count: usize,
+    ages: u64,
+}
+
+impl Rows {
+    pub(crate) fn new(
+        key_limbs: usize,
+        arg_limbs: usize,
+        lpm: bool,
+        prioritized: bool,
+        counted: bool,
+    ) -> Self {
+        let order = match (prioritized, lpm) {
+            (true, _) => Order::Priority,
+            (false, true) => Order::Lpm,
+            (false, false) => Order::Exact,
+        };
+        Self {
+            order,
+            key_limbs,
+            stride: key_limbs + 1 + arg_limbs,
+            words: Vec::new(),
+            states: Vec::new(),
+            free: Vec::new(),
+            groups: Vec::new(),
+            visit: Vec::new(),
+            spare: Vec::new(),
+            ranges: HashMap::new(),
+            counters: Vec::new(),
+            counted,
+            count: 0,
+            ages: 0,
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// The row that matches a packet's packed key.
+    pub(crate) fn lookup(&self, key: &[u64]) -> Option<u32> {
+        match (self.order, key) {
+            (Order::Exact, &[one]) => self.exact(&[one]),
+            (Order::Exact, &[one, two]) => self.exact(&[one, two]),
+            (Order::Exact, &[one, two, three]) => self.exact(&[one, two, three]),
+            (Order::Exact, key) => self.exact(key),
+            (Order::Lpm, &[one]) => self.longest([one]),
+            (Order::Lpm, &[one, two]) => self.longest([one, two]),
+            (Order::Lpm, &[one, two, three]) => self.longest([one, two, three]),
+            (Order::Lpm, key) => self.longest_wide(key),
+            (Order::Priority, key) => self.best(key),
+        }
+    }
+
+    #[inline]
+    fn exact(&self, key: &[u64]) -> Option<u32> {
+        let group = self.groups.first()?;
+        group
+            .heads
+            .find(hash(key), |row| self.key(*row) == key)
+            .copied()
+    }
+
+    #[inline]
+    fn longest<const N: usize>(&self, key: [u64; N]) -> Option<u32> {
+        for at in &self.visit {
+            let group = &self.groups[*at as usize];
+            let mut masked = key;
+            for (limb, mask) in masked.iter_mut().zip(&group.mask) {
+                *limb &= mask;
+            }
+            let found = group
+                .heads
+                .find(hash(&masked), |row| self.key(*row) == masked);
+            if found.is_some() {
+                return found.copied();
+            }
+        }
+        None
+    }
+
+    fn longest_wide(&self, key: &[u64]) -> Option<u32> {
+        let mut masked = Limbs::new();
+        self.visit.iter().find_map(|at| {
+            let group = &self.groups[*at as usize];
+            masked.clear();
+            masked.extend(key.iter().zip(&group.mask).map(|(limb, mask)| limb & mask));
+            group
+                .heads
+                .find(hash(&masked), |row| self.key(*row) == &*masked)
+                .copied()
+        })
+    }
+
+    fn best(&self, key: &[u64]) -> Option<u32> {
+        let mut best: Option<(i32, u64, u32)> = None;
+        let mut masked = Limbs::new();
+        for at in &self.visit {
+            let group = &self.groups[*at as usize];
+            if best.is_some_and(|(priority, ..)| i64::from(priority) > group.rank) {
+                break;
+            }
+            masked.clear();
+            masked.extend(key.iter().zip(&group.mask).map(|(limb, mask)| limb & mask));
+            let Some(head) = group
+                .heads
+                .find(hash(&masked), |row| self.key(*row) == &*masked)
+            else {
+                continue;
+            };
+            let mut row = *head;
+            while row != NO_ROW {
+                let state = &self.states[row as usize];
+                if self.in_ranges(row, key) {
+                    let better = best.is_none_or(|(priority, age, _)| {
+                        (state.priority, age) > (priority, state.age)
+                    });
+                    if better {
+                        best = Some((state.priority, state.age, row));
+                    }
+                    // The chain is sorted: nothing behind is better.
+                    break;
+                }
+                row = state.next;
+            }
+        }
+        best.map(|(.., row)| row)
+    }
+
+    fn in_ranges(&self, row: u32, key: &[u64]) -> bool {
+        self.ranges.is_empty()
+            || self
+                .ranges
+                .get(&row)
+                .is_none_or(|checks| checks.iter().all(|c| c.holds(key)))
+    }
+
+    fn key(&self, row: u32) -> &[u64] {
+        let at = row as usize * self.stride;
+        &self.words[at..at + self.key_limbs]
+    }
+
+    /// What a row does: the word, then the arguments.
+    #[inline]
+    pub(crate) fn action(&self, row: u32) -> (u64, &[u64]) {
+        let at = row as usize * self.stride + self.key_limbs;
+        let words = &self.words[at..row as usize * self.stride + self.stride];
+        match words.split_first() {
+            Some((word, args)) => (*word, args),
+            None => (0, &[]),
+        }
+    }
+
+    /// Writes what a row does.
+    pub(crate) fn set_action(&mut self, row: u32, word: u64, args: &[u64]) {
+        let at = row as usize * self.stride + self.key_limbs;
+        self.words[at] = word;
+        let room = &mut self.words[at + 1..row as usize * self.stride + self.stride];
+        room.fill(0);
+        for (to, from) in room.iter_mut().zip(args) {
+            *to = *from;
+        }
+    }
+
+    #[inline]
+    pub(crate) fn hit(&mut self, row: u32, bytes: u64) {
+        if let Some(counter) = self.counters.get_mut(row as usize) {
+            counter.add(bytes);
+        }
+    }
+
+    pub(crate) fn counter(&self, row: u32) -> CounterValue {
+        self.counters.get(row as usize).copied().unwrap_or_default()
+    }
+
+    pub(crate) fn set_counter(&mut self, row: u32, value: CounterValue) {
+        if let Some(counter) = self.counters.get_mut(row as usize) {
+            *counter = value;
+        }
+    }
+
+    /// The row behind a handle, if it is still the same entry.
+    pub(crate) fn row(&self, handle: EntryHandle) -> Option<u32> {
+        let state = self.states.get(handle.row as usize)?;
+        (state.live && state.serial == handle.serial).then_some(handle.row)
+    }
+
+    pub(crate) fn handle(&self, row: u32) -> EntryHandle {
+        EntryHandle {
+            row,
+            serial: self.states[row as usize].serial,
+        }
+    }
+
+    /// Rows in use.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = u32> + '_ {
+        (0u32..)
+            .zip(&self.states)
+            .filter(|(_, state)| state.live)
+            .map(|(row, _)| row)
+    }
+
+    pub(crate) fn priority(&self, row: u32) -> i32 {
+        self.states[row as usize].priority
+    }
+
+    /// Key, mask and ranges of a row.
+    pub(crate) fn parts(&self, row: u32) -> (&[u64], &[u64], &[RangeCheck]) {
+        let group = &self.groups[self.states[row as usize].group as usize];
+        (
+            self.key(row),
+            &group.mask,
+            self.ranges.get(&row).map_or(&[], Vec::as_slice),
+        )
+    }
+
+    /// The row with exactly this match and priority.
+    pub(crate) fn find(&self, packed: &Packed, priority: i32) -> Option<u32> {
+        let group = self.groups.iter().find(|group| group.mask == packed.mask)?;
+        let value: &[u64] = &packed.value;
+        let mut row = *group
+            .heads
+            .find(hash(value), |row| self.key(*row) == value)?;
+        while row != NO_ROW {
+            let state = &self.states[row as usize];
+            let same = state.priority == priority
+                && self.ranges.get(&row).map_or(&[][..], Vec::as_slice) == packed.ranges;
+            if same {
+                return Some(row);
+            }
+            row = state.next;
+        }
+        None
+    }
+
+    /// Adds a row; the caller has checked that it is not there and that there is room.
+    pub(crate) fn insert(&mut self, packed: Packed, priority: i32, word: u64, args: &[u64]) -> u32 {
+        let row = self.free.pop().unwrap_or_else(|| {
+            let row = u32::try_from(self.states.len()).unwrap_or(NO_ROW - 1);
+            self.states.push(RowState::default());
+            self.words.resize(self.words.len() + self.stride, 0);
+            if self.counted {
+                self.counters.push(CounterValue::default());
+            }
+            row
+        });
+        let group = self.group(&packed, priority);
+        self.ages += 1;
+        let state = &mut self.states[row as usize];
+        state.live = true;
+        state.group = group;
+        state.priority = priority;
+        state.next = NO_ROW;
+        state.age = self.ages;
+        let at = row as usize * self.stride;
+        self.words[at..at + self.key_limbs].copy_from_slice(&packed.value);
+        self.set_action(row, word, args);
+        self.set_counter(row, CounterValue::default());
+        if !packed.ranges.is_empty() {
+            self.ranges.insert(row, packed.ranges);
+        }
+        self.link(group as usize, row);
+        self.count += 1;
+        row
+    }
+
+    /// Takes a row out.
+    pub(crate) fn remove(&mut self, row: u32) {
+        let group = self.states[row as usize].group as usize;
+        self.unlink(group, row);
+        self.ranges.remove(&row);
+        let state = &mut self.states[row as usize];
+        state.live = false;
+        state.serial = state.serial.wrapping_add(1);
+        self.free.push(row);
+        self.count -= 1;
+        if self.order == Order::Priority {
+            let priority = self.states[row as usize].priority;
+            let priorities = &mut self.groups[group].priorities;
+            if let Some(count) = priorities.get_mut(&priority) {
+                *count -= 1;
+                if *count == 0 {
+                    priorities.remove(&priority);
+                }
+            }
+            let best = priorities
+                .last_key_value()
+                .map_or(i64::MIN, |(best, _)| i64::from(*best));
+            self.rerank(group, best);
+        }
+        if self.groups[group].heads.is_empty() && self.order != Order::Exact {
+            self.drop_group(group);
+        }
+    }
+
+    /// The group of this mask, made if needed.
+    fn group(&mut self, packed: &Packed, priority: i32) -> u32 {
+        let found = self
+            .groups
+            .iter()
+            .position(|group| group.mask == packed.mask);
+        let at = found.unwrap_or_else(|| {
+            let rank = match self.order {
+                Order::Priority => i64::MIN,
+                Order::Exact | Order::Lpm => i64::from(packed.prefix_len),
+            };
+            let group = Group {
+                mask: packed.mask.clone(),
+                rank,
+                heads: HashTable::new(),
+                priorities: BTreeMap::new(),
+            };
+            let at = match self.spare.pop() {
+                Some(at) => {
+                    self.groups[at] = group;
+                    at
+                }
+                None => {
+                    self.groups.push(group);
+                    self.groups.len() - 1
+                }
+            };
+            self.visit.push(u32::try_from(at).unwrap_or(0));
+            self.sort_visit();
+            at
+        });
+        if self.order == Order::Priority {
+            *self.groups[at].priorities.entry(priority).or_insert(0) += 1;
+            let best = self.groups[at].rank.max(i64::from(priority));
+            self.rerank(at, best);
+        }
+        u32::try_from(at).unwrap_or(0)
+    }
+
+    fn rerank(&mut self, group: usize, rank: i64) {
+        if self.groups[group].rank != rank {
+            self.groups[group].rank = rank;
+            self.sort_visit();
+        }
+    }
+
+    fn sort_visit(&mut self) {
+        let groups = &self.groups;
+        self.visit
+            .sort_by_key(|at| std::cmp::Reverse(groups[*at as usize].rank));
+    }
+
+    /// An empty group is visited no more; its place is taken by the next new mask.
+    fn drop_group(&mut self, group: usize) {
+        self.visit.retain(|at| *at as usize != group);
+        self.groups[group].mask.clear();
+        self.spare.push(group);
+    }
+
+    fn link(&mut self, group: usize, row: u32) {
+        let Self {
+            groups,
+            states,
+            words,
+            stride,
+            key_limbs,
+            ..
+        } = self;
+        let key = |row: u32| {
+            let at = row as usize * *stride;
+            &words[at..at + *key_limbs]
+        };
+        let heads = &mut groups[group].heads;
+        let priority = states[row as usize].priority;
+        match heads.find_mut(hash(key(row)), |other| key(*other) == key(row)) {
+            None => {
+                heads.insert_unique(hash(key(row)), row, |other| hash(key(*other)));
+            }
+            Some(head) if states[*head as usize].priority < priority => {
+                states[row as usize].next = *head;
+                *head = row;
+            }
+            Some(head) => {
+                let mut before = *head;
+                loop {
+                    let next = states[before as usize].next;
+                    if next == NO_ROW || states[next as usize].priority < priority {
+                        states[row as usize].next = next;
+                        states[before as usize].next = row;
+                        break;
+                    }
+                    before = next;
+                }
+            }
+        }
+    }
+
+    fn unlink(&mut self, group: usize, row: u32) {
+        let Self {
+            groups,
+            states,
+            words,
+            stride,
+            key_limbs,
+            ..
+        } = self;
+        let key = |row: u32| {
+            let at = row as usize * *stride;
+            &words[at..at + *key_limbs]
+        };
+        let next = states[row as usize].next;
+        let heads = &mut groups[group].heads;
+        let Ok(mut found) = heads.find_entry(hash(key(row)), |other| key(*other) == key(row))
+        else {
+            return;
+        };
+        if *found.get() == row {
+            if next == NO_ROW {
+                found.remove();
+            } else {
+                *found.get_mut() = next;
+            }
+            return;
+        }
+        let mut before = *found.get();
+        while before != NO_ROW {
+            let follows = states[before as usize].next;
+            if follows == row {
+                states[before as usize].next = next;
+                return;
+            }
+            before = follows;
+        }
+    }
+}
+
+/// Folded multiplication over the limbs. Keys come from the control plane.
+#[inline]
+fn hash(key: &[u64]) -> u64 {
+    let mut sum = 0x243f_6a88_85a3_08d3_u64;
+    for limb in key {
+        let wide = u128::from(sum ^ limb) * u128::from(0x9e37_79b9_7f4a_7c15_u64);
+        sum = crate::wide::low(wide) ^ crate::wide::low(wide >> 64);
+    }
+    sum
+}

@@ -1,0 +1,643 @@
+//! Scripts against an engine.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use super::parse::{Call, Check, Expected, Pair, Script, Statement};
+use crate::counter::CounterValue;
+use crate::engine::Engine;
+use crate::entry::{ActionCall, Entry, EntryAction, EntryHandle, KeyPart};
+use crate::expr;
+use crate::output::Outputs;
+use crate::program::{KeyField, MatchKind, TableIndex};
+use crate::replicate::{CloneSession, Replica};
+use crate::value::Value;
+
+/// What a script did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StfReport {
+    /// Packets sent.
+    pub packets: usize,
+    /// Frames that came and were expected.
+    pub frames: usize,
+    /// Counters that were checked.
+    pub counters: usize,
+}
+
+/// Where a script and a program disagree.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum StfFailure {
+    /// A statement cannot be carried out.
+    #[error("Line {line}: {problem}")]
+    Statement {
+        /// One-based line.
+        line: usize,
+        /// Why not.
+        problem: String,
+    },
+    /// Another frame came.
+    #[error("Line {line}: port {port} sent {have}, expected {want}")]
+    Frame {
+        /// Line of the expectation.
+        line: usize,
+        /// Port.
+        port: u16,
+        /// Frame in hexadecimal.
+        have: String,
+        /// What was expected.
+        want: String,
+    },
+    /// No frame came.
+    #[error("Line {line}: port {port} sent nothing, expected {want}")]
+    Missing {
+        /// Line of the expectation.
+        line: usize,
+        /// Port.
+        port: u16,
+        /// What was expected.
+        want: String,
+    },
+    /// A frame too many came.
+    #[error("Port {port} sent {have}, which nothing expects")]
+    Surplus {
+        /// Port.
+        port: u16,
+        /// Frame in hexadecimal.
+        have: String,
+    },
+}
+
+/// Time between two packets of a script.
+const PACKET_GAP_US: u64 = 1000;
+
+impl Script {
+    /// Plays the script.
+    ///
+    /// # Errors
+    /// The first [`StfFailure`].
+    pub fn run(&self, engine: &mut Engine) -> Result<StfReport, StfFailure> {
+        let mut player = Player {
+            engine,
+            now_us: 0,
+            out: Outputs::new(),
+            expected: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            named: BTreeSet::new(),
+            labels: HashMap::new(),
+            nodes: Vec::new(),
+            added: Vec::new(),
+            report: StfReport::default(),
+        };
+        for (line, statement) in &self.statements {
+            let done = player.statement(*line, statement);
+            done.map_err(|problem| StfFailure::Statement {
+                line: *line,
+                problem,
+            })?;
+        }
+        player.compare()?;
+        Ok(player.report)
+    }
+}
+
+struct Player<'e> {
+    engine: &'e mut Engine,
+    now_us: u64,
+    out: Outputs,
+    expected: BTreeMap<u16, Vec<(usize, Expected)>>,
+    sent: BTreeMap<u16, Vec<Vec<u8>>>,
+    /// Ports that packets come in by.
+    named: BTreeSet<u16>,
+    labels: HashMap<String, (TableIndex, EntryHandle)>,
+    nodes: Vec<Vec<Replica>>,
+    added: Vec<(TableIndex, EntryHandle)>,
+    report: StfReport,
+}
+
+impl Player<'_> {
+    fn statement(&mut self, line: usize, statement: &Statement) -> Result<(), String> {
+        match statement {
+            Statement::Packet { port, bytes } => {
+                self.named.insert(*port);
+                self.now_us += PACKET_GAP_US;
+                self.out.clear();
+                self.engine
+                    .process(*port, bytes, self.now_us, &mut self.out);
+                for frame in self.out.frames() {
+                    self.sent
+                        .entry(frame.port)
+                        .or_default()
+                        .push(frame.bytes.clone());
+                }
+                self.report.packets += 1;
+            }
+            Statement::Expect { port, frame } => {
+                self.expected
+                    .entry(*port)
+                    .or_default()
+                    .push((line, frame.clone()));
+            }
+            Statement::NoPacket | Statement::Nothing => {}
+            Statement::Add {
+                table,
+                priority,
+                key,
+                call,
+                label,
+            } => {
+                let table = self.table(table)?;
+                let entry = self.entry(table, *priority, key, call)?;
+                let handle = self
+                    .engine
+                    .insert(table, entry)
+                    .map_err(|error| error.to_string())?;
+                self.added.push((table, handle));
+                if let Some(label) = label {
+                    self.labels
+                        .insert(label.trim_start_matches('$').to_owned(), (table, handle));
+                }
+            }
+            Statement::SetDefault { table, call } => {
+                let table = self.table(table)?;
+                let call = self.call(table, call)?;
+                self.engine
+                    .set_default(table, call)
+                    .map_err(|error| error.to_string())?;
+            }
+            Statement::RemoveAll => {
+                for (table, handle) in std::mem::take(&mut self.added) {
+                    let _ = self.engine.delete(table, handle);
+                }
+            }
+            Statement::Remove {
+                table,
+                priority,
+                key,
+            } => {
+                let table = self.table(table)?;
+                let parts = self.key(table, key)?;
+                let priority = self.priority(table, *priority);
+                let found = self.engine.find(table, &parts, priority);
+                let handle = found.map_err(|error| error.to_string())?;
+                let handle = handle.ok_or("there is no such entry")?;
+                self.engine
+                    .delete(table, handle)
+                    .map_err(|error| error.to_string())?;
+            }
+            Statement::CheckCounter {
+                counter,
+                cell,
+                check,
+            } => {
+                self.check_counter(counter, cell, check.as_ref())?;
+            }
+            other => self.configure(other)?,
+        }
+        Ok(())
+    }
+
+    fn configure(&mut self, statement: &Statement) -> Result<(), String> {
+        match statement {
+            Statement::MirroringAdd { session, port } => {
+                let replicas = vec![Replica {
+                    port: *port,
+                    instance: 0,
+                }];
+                let config = CloneSession {
+                    replicas,
+                    ..CloneSession::default()
+                };
+                self.engine.set_clone_session(*session, config);
+            }
+            Statement::MirroringAddGroup { session, group } => {
+                let config = CloneSession {
+                    multicast_group: Some(*group),
+                    ..CloneSession::default()
+                };
+                self.engine.set_clone_session(*session, config);
+            }
+            Statement::MirroringDelete { session } => {
+                self.engine.remove_clone_session(*session);
+            }
+            Statement::GroupCreate { group } => self.engine.set_multicast_group(*group, Vec::new()),
+            Statement::NodeCreate { rid, ports } => {
+                let replica = |port: &u16| Replica {
+                    port: *port,
+                    instance: *rid,
+                };
+                self.nodes.push(ports.iter().map(replica).collect());
+            }
+            Statement::NodeAssociate { group, node } => {
+                let node = self.nodes.get(*node).ok_or("there is no such node")?;
+                let mut replicas = self.engine.multicast_group(*group).to_vec();
+                replicas.extend(node);
+                self.engine.set_multicast_group(*group, replicas);
+            }
+            Statement::RegisterWrite {
+                register,
+                cell,
+                value,
+            } => {
+                let index = self
+                    .engine
+                    .program()
+                    .registers()
+                    .iter()
+                    .map(|one| &one.name);
+                let name = unique(index, register)?;
+                let index = self
+                    .engine
+                    .program()
+                    .register(&name)
+                    .ok_or("no such register")?;
+                let value = number(value)?;
+                let done = self.engine.set_register(index, *cell, &value);
+                done.map_err(|error| error.to_string())?;
+            }
+            Statement::RegisterReset { register } => {
+                let names = self
+                    .engine
+                    .program()
+                    .registers()
+                    .iter()
+                    .map(|one| &one.name);
+                let name = unique(names, register)?;
+                let index = self
+                    .engine
+                    .program()
+                    .register(&name)
+                    .ok_or("no such register")?;
+                self.engine.reset_register(index);
+            }
+            Statement::CounterWrite {
+                counter,
+                cell,
+                packets,
+                bytes,
+            } => {
+                let names = self.engine.program().counters().iter().map(|one| &one.name);
+                let name = unique(names, counter)?;
+                let index = self
+                    .engine
+                    .program()
+                    .counter(&name)
+                    .ok_or("no such counter")?;
+                let cell = self.engine.counter_mut(index).get_mut(*cell);
+                let cell = cell.ok_or("there is no such cell")?;
+                *cell = CounterValue {
+                    packets: *packets,
+                    bytes: *bytes,
+                };
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn table(&self, name: &str) -> Result<TableIndex, String> {
+        let names = self
+            .engine
+            .program()
+            .tables()
+            .iter()
+            .map(|table| &table.name);
+        let full = unique(names, name)?;
+        self.engine
+            .program()
+            .table(&full)
+            .ok_or_else(|| format!("there is no table {name}"))
+    }
+
+    fn priority(&self, table: TableIndex, given: Option<i32>) -> i32 {
+        let info = self.engine.program().table_info(table);
+        // An entry without priority is as low as can be.
+        if info.needs_priority {
+            given.unwrap_or(1).max(1)
+        } else {
+            0
+        }
+    }
+
+    fn entry(
+        &self,
+        table: TableIndex,
+        priority: Option<i32>,
+        key: &[Pair],
+        call: &Call,
+    ) -> Result<Entry, String> {
+        Ok(Entry {
+            key: self.key(table, key)?,
+            priority: self.priority(table, priority),
+            action: EntryAction::Call(self.call(table, call)?),
+        })
+    }
+
+    fn call(&self, table: TableIndex, call: &Call) -> Result<ActionCall, String> {
+        let program = self.engine.program();
+        let own = &program.table_info(table).actions;
+        let name = unique(
+            own.iter().map(|one| &program.action_info(*one).name),
+            &call.action,
+        )?;
+        let action = program.table_action(table, &name);
+        let action = action.ok_or_else(|| format!("there is no action {name}"))?;
+        let params = &program.action_info(action).params;
+        let args = params.iter().map(|param| {
+            let given = call.args.iter().find(|(name, _)| *name == param.name);
+            let (_, value) =
+                given.ok_or_else(|| format!("{name} lacks the argument {}", param.name))?;
+            number(value)
+        });
+        let args = args.collect::<Result<_, String>>()?;
+        if let Some((extra, _)) = call
+            .args
+            .iter()
+            .find(|(name, _)| params.iter().all(|param| param.name != *name))
+        {
+            return Err(format!("{name} takes no argument {extra}"));
+        }
+        Ok(ActionCall { action, args })
+    }
+
+    fn key(&self, table: TableIndex, key: &[Pair]) -> Result<Vec<KeyPart>, String> {
+        let fields = &self.engine.program().table_info(table).fields;
+        let mut parts: Vec<KeyPart> = fields.iter().map(anything).collect();
+        for (name, value) in key {
+            let at = field(fields, name).ok_or_else(|| format!("there is no key {name}"))?;
+            parts[at] = part(&fields[at], value)?;
+        }
+        Ok(parts)
+    }
+
+    fn check_counter(
+        &mut self,
+        name: &str,
+        cell: &str,
+        check: Option<&Check>,
+    ) -> Result<(), String> {
+        let program = self.engine.program();
+        let names = program.counters().iter().map(|counter| &counter.name);
+        let full = unique(names, name)?;
+        let index = program
+            .counter(&full)
+            .ok_or_else(|| format!("there is no counter {name}"))?;
+        let value = match cell.strip_prefix('$') {
+            Some(label) => {
+                let found = self.labels.get(label);
+                let (table, handle) = found.ok_or_else(|| format!("there is no entry {label}"))?;
+                self.engine.entry_counter(*table, *handle)
+            }
+            None => {
+                let at = number(cell)?
+                    .as_u64()
+                    .and_then(|at| usize::try_from(at).ok());
+                let cells = self.engine.counter(index);
+                *at.and_then(|at| cells.get(at))
+                    .ok_or("there is no such cell")?
+            }
+        };
+        self.report.counters += 1;
+        let Some(check) = check else { return Ok(()) };
+        let have = if check.bytes {
+            value.bytes
+        } else {
+            value.packets
+        };
+        let holds = match check.op.as_str() {
+            "==" => have == check.number,
+            "!=" => have != check.number,
+            "<" => have < check.number,
+            "<=" => have <= check.number,
+            ">" => have > check.number,
+            ">=" => have >= check.number,
+            other => return Err(format!("the operator {other} is not known")),
+        };
+        if holds {
+            return Ok(());
+        }
+        Err(format!(
+            "the counter is {have}, not {} {}",
+            check.op, check.number
+        ))
+    }
+
+    fn compare(&mut self) -> Result<(), StfFailure> {
+        for (port, expected) in &self.expected {
+            let mut sent = self.sent.remove(port).unwrap_or_default().into_iter();
+            for (line, want) in expected {
+                let (line, port, want_text) = (*line, *port, want.to_string());
+                match sent.next() {
+                    Some(frame) if want.matches(&frame) => self.report.frames += 1,
+                    Some(frame) => {
+                        let have = hex(&frame);
+                        return Err(StfFailure::Frame {
+                            line,
+                            port,
+                            have,
+                            want: want_text,
+                        });
+                    }
+                    None => {
+                        return Err(StfFailure::Missing {
+                            line,
+                            port,
+                            want: want_text,
+                        });
+                    }
+                }
+            }
+            if let Some(frame) = sent.next() {
+                return Err(StfFailure::Surplus {
+                    port: *port,
+                    have: hex(&frame),
+                });
+            }
+        }
+        // Ports that the script never names are not there for it.
+        let mut named = self
+            .sent
+            .iter()
+            .filter(|(port, _)| self.named.contains(port));
+        let rest = named.find_map(|(port, frames)| Some((*port, frames.first()?)));
+        match rest {
+            Some((port, frame)) => Err(StfFailure::Surplus {
+                port,
+                have: hex(frame),
+            }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// A full name that equals `name`, or the only one that ends with it.
+fn unique<'a>(names: impl Iterator<Item = &'a String>, name: &str) -> Result<String, String> {
+    let suffix = format!(".{name}");
+    let mut found = Vec::new();
+    for full in names {
+        if full == name {
+            return Ok(full.clone());
+        }
+        if full.ends_with(&suffix) && !found.contains(full) {
+            found.push(full.clone());
+        }
+    }
+    match found.as_slice() {
+        [only] => Ok(only.clone()),
+        [] => Err(format!("nothing is called {name}")),
+        many => Err(format!("{name} may be any of {}", many.join(", "))),
+    }
+}
+
+/// The position of a key field by any of the names that scripts use for it.
+fn field(fields: &[KeyField], name: &str) -> Option<usize> {
+    // `stack$0.f` stands for `stack[0].f`.
+    let indexed = bracketed(name);
+    let name = indexed.as_str();
+    let position = |test: &dyn Fn(&str) -> bool| fields.iter().position(|one| test(&one.name));
+    position(&|full| full == name)
+        .or_else(|| position(&|full| full == format!("{name}$")))
+        .or_else(|| position(&|full| full == format!("{name}.$valid$")))
+        .or_else(|| {
+            let header = name.strip_suffix(".valid")?;
+            position(&|full| full == format!("{header}.$valid$"))
+        })
+        .or_else(|| position(&|full| full.ends_with(&format!(".{name}"))))
+        .or_else(|| {
+            (name == "valid")
+                .then(|| position(&|full| full.ends_with("$valid$")))
+                .flatten()
+        })
+}
+
+fn bracketed(name: &str) -> String {
+    let Some((stack, rest)) = name.split_once('$') else {
+        return name.to_owned();
+    };
+    let digits = rest.chars().take_while(char::is_ascii_digit).count();
+    if digits == 0 {
+        return name.to_owned();
+    }
+    format!("{stack}[{}]{}", &rest[..digits], &rest[digits..])
+}
+
+/// What a field matches that a script does not mention.
+fn anything(field: &KeyField) -> KeyPart {
+    match field.kind {
+        MatchKind::Exact => KeyPart::Exact(Value::zero()),
+        MatchKind::Lpm => KeyPart::Lpm {
+            value: Value::zero(),
+            prefix_len: 0,
+        },
+        MatchKind::Ternary => KeyPart::Ternary {
+            value: Value::zero(),
+            mask: Value::zero(),
+        },
+        MatchKind::Range => KeyPart::Range {
+            low: Value::zero(),
+            high: Value::ones(field.bits),
+        },
+        MatchKind::Optional => KeyPart::Optional(None),
+    }
+}
+
+fn part(field: &KeyField, text: &str) -> Result<KeyPart, String> {
+    let ones = || Value::ones(field.bits);
+    match field.kind {
+        MatchKind::Exact => number(text).map(KeyPart::Exact),
+        MatchKind::Optional => number(text).map(|value| KeyPart::Optional(Some(value))),
+        MatchKind::Ternary => {
+            let (value, mask) = match text.split_once("&&&") {
+                Some((value, mask)) => (number(value)?, number(mask)?),
+                None => {
+                    let (value, mask) = wildcard(text)?;
+                    (value, mask.unwrap_or_else(ones))
+                }
+            };
+            let mask = mask.and(&ones());
+            Ok(KeyPart::Ternary {
+                value: value.and(&mask),
+                mask,
+            })
+        }
+        MatchKind::Lpm => {
+            let (value, prefix_len) = match text.split_once('/') {
+                Some((value, len)) => {
+                    let len = len.parse().map_err(|_| format!("{len} is not a length"))?;
+                    (number(value)?, len)
+                }
+                None => {
+                    let (value, mask) = wildcard(text)?;
+                    let mask = mask.unwrap_or_else(ones);
+                    let ones: u32 = mask.limbs().iter().map(|limb| limb.count_ones()).sum();
+                    (value, u16::try_from(ones).unwrap_or(u16::MAX))
+                }
+            };
+            let mask = Value::prefix_mask(field.bits, usize::from(prefix_len));
+            Ok(KeyPart::Lpm {
+                value: value.and(&mask),
+                prefix_len,
+            })
+        }
+        MatchKind::Range => {
+            let (low, high) = text.split_once("..").unwrap_or((text, text));
+            Ok(KeyPart::Range {
+                low: number(low)?,
+                high: number(high)?,
+            })
+        }
+    }
+}
+
+/// A number whose digits may be `*`; the mask is absent if none is, so that the field's width
+/// makes it.
+fn wildcard(text: &str) -> Result<(Value, Option<Value>), String> {
+    if !text.contains('*') {
+        return Ok((number(text)?, None));
+    }
+    let (prefix, digits, full) = match text.get(..2) {
+        Some("0x" | "0X") => ("0x", &text[2..], 'f'),
+        Some("0b" | "0B") => ("0b", &text[2..], '1'),
+        _ => {
+            return Err(format!(
+                "{text} has * but is neither hexadecimal nor binary"
+            ));
+        }
+    };
+    let value = digits.replace('*', "0");
+    let mask: String = digits
+        .chars()
+        .map(|c| if c == '*' { '0' } else { full })
+        .collect();
+    Ok((
+        number(&format!("{prefix}{value}"))?,
+        Some(number(&format!("{prefix}{mask}"))?),
+    ))
+}
+
+/// A number of any width in decimal, hexadecimal or binary.
+fn number(text: &str) -> Result<Value, String> {
+    let wrong = || format!("{text} is not a number");
+    match text.get(..2) {
+        Some("0x" | "0X") => expr::hex(&text[2..]).ok_or_else(wrong),
+        Some("0b" | "0B") => {
+            let digits = &text[2..];
+            if digits.is_empty() || digits.chars().any(|c| c != '0' && c != '1') {
+                return Err(wrong());
+            }
+            let padded = format!(
+                "{}{digits}",
+                "0".repeat(digits.len().next_multiple_of(4) - digits.len())
+            );
+            let nibbles = padded.as_bytes().chunks(4).map(|four| {
+                let text = std::str::from_utf8(four).unwrap_or("0");
+                u8::from_str_radix(text, 2).unwrap_or(0)
+            });
+            let hex: String = nibbles.map(|nibble| format!("{nibble:x}")).collect();
+            expr::hex(&hex).ok_or_else(wrong)
+        }
+        _ => text.parse::<u128>().map(Value::from).map_err(|_| wrong()),
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

@@ -1,0 +1,77 @@
+//! How headers lie in packets: one part for each limb of each field, in order.
+
+use crate::ir::Slot;
+use crate::layout::{HeaderLayout, Layout};
+
+/// At most 64 bits of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// Bit offset in the header, the varbit field taken as empty.
+    pub(crate) at: u32,
+    pub(crate) slot: Slot,
+    pub(crate) bits: u8,
+}
+
+/// A header on the wire.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct HeaderWire {
+    pub(crate) parts: Box<[Part]>,
+    /// How many parts come before the varbit field, and the field's slot.
+    pub(crate) varbit: Option<(usize, Slot)>,
+    /// Bits without the varbit field.
+    pub(crate) fixed_bits: u32,
+    /// Largest length in bytes with the varbit field.
+    pub(crate) max_bytes: u32,
+    pub(crate) valid: Slot,
+    pub(crate) base: Slot,
+    pub(crate) limbs: u16,
+    /// The other headers of its union.
+    pub(crate) rivals: Box<[Slot]>,
+}
+
+pub(crate) fn wires(layout: &Layout) -> Vec<HeaderWire> {
+    layout
+        .headers
+        .iter()
+        .map(|header| wire(layout, header))
+        .collect()
+}
+
+fn wire(layout: &Layout, header: &HeaderLayout) -> HeaderWire {
+    let mut parts = Vec::new();
+    let mut varbit = None;
+    let mut at = 0u32;
+    for field in &header.fields {
+        if field.varbit {
+            varbit = Some((parts.len(), field.slot));
+            continue;
+        }
+        for limb in (0..field.limbs).rev() {
+            let bits = (field.bits - limb * 64).min(64);
+            parts.push(Part {
+                at,
+                slot: field.slot + limb,
+                bits: u8::try_from(bits).unwrap_or(64),
+            });
+            at += u32::from(bits);
+        }
+    }
+    let rivals = header.union.map_or_else(Box::default, |union| {
+        layout.unions[usize::from(union)]
+            .headers
+            .iter()
+            .map(|other| layout.header(*other).valid)
+            .filter(|valid| *valid != header.valid)
+            .collect()
+    });
+    HeaderWire {
+        parts: parts.into(),
+        varbit,
+        fixed_bits: header.fixed_bits,
+        max_bytes: header.max_bytes,
+        valid: header.valid,
+        base: header.base,
+        limbs: header.limbs,
+        rivals,
+    }
+}

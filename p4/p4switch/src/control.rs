@@ -1,0 +1,157 @@
+//! The way from gRPC tasks and in-process callers to the thread that owns the engine.
+
+use std::sync::{
+    Arc,
+    mpsc::{SyncSender, sync_channel},
+};
+
+use p4runtime_proto::UpdateError;
+use thiserror::Error;
+use tokio::sync::{OwnedRwLockReadGuard, mpsc, oneshot};
+
+use crate::{
+    dataplane::Wake,
+    device::Device,
+    failure::Failure,
+    operation::{Operation, Piece, Query},
+};
+
+/// Requests that may wait for the engine's thread.
+const COMMANDS: usize = 64;
+/// In-process calls that may wait for it.
+const CALLS: usize = 64;
+
+/// What a batch promises (P4Runtime 12.2). The engine's thread applies every batch between two
+/// packets or in slices between packets.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Atomicity {
+    /// Slices; errors leave the others applied.
+    ContinueOnError,
+    /// In one go; an error takes all back. Serves both atomicities that want that.
+    AllOrNothing,
+}
+
+/// A batch whose updates are in the engine's terms.
+#[derive(Debug)]
+pub(crate) struct Write {
+    pub(crate) generation: u64,
+    pub(crate) updates: Vec<Result<Operation, Failure>>,
+    pub(crate) atomicity: Atomicity,
+    pub(crate) reply: oneshot::Sender<Result<Vec<UpdateError>, Failure>>,
+    /// Held while the write is under way, so that a new primary waits for it.
+    pub(crate) under_way: Option<OwnedRwLockReadGuard<()>>,
+}
+
+/// A read whose queries are in the engine's terms.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) generation: u64,
+    pub(crate) queries: Vec<(usize, Query)>,
+    /// Bounded by what the tables hold and by the number of reads that may be under way.
+    pub(crate) pieces: mpsc::UnboundedSender<Answered>,
+}
+
+/// One step of an answer.
+#[derive(Debug)]
+pub(crate) enum Answered {
+    Piece(Piece),
+    Failed(UpdateError),
+}
+
+/// Where a loaded program goes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Place {
+    /// It replaces the running one, without its state.
+    Replace,
+    /// It replaces the running one and takes over its state.
+    Reconcile,
+    /// It waits for [`Command::Commit`]; writes and reads go to it from now on.
+    Save,
+}
+
+/// A request to the engine's thread.
+#[derive(Debug)]
+pub(crate) enum Command {
+    Write(Write),
+    Read(Read),
+    Install {
+        device: Box<Device>,
+        place: Place,
+        /// Gives back what is no longer needed, to be dropped elsewhere.
+        reply: oneshot::Sender<Result<Vec<Device>, Failure>>,
+    },
+    Commit {
+        reply: oneshot::Sender<Result<Vec<Device>, Failure>>,
+    },
+    PacketOut(Vec<u8>),
+}
+
+/// A frame with its port.
+pub type PortFrame = (u16, Vec<u8>);
+
+/// A call from inside the process.
+#[derive(Debug)]
+pub(crate) enum Call {
+    Inject {
+        frames: Vec<PortFrame>,
+        reply: SyncSender<Vec<Vec<PortFrame>>>,
+    },
+    Listen {
+        port: u16,
+        frames: SyncSender<Vec<u8>>,
+    },
+    Stop,
+}
+
+/// The engine's thread has ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[error("The switch has stopped")]
+pub struct Stopped;
+
+/// Sends to the engine's thread and wakes it.
+#[derive(Clone, Debug)]
+pub(crate) struct Control {
+    commands: mpsc::Sender<Command>,
+    calls: SyncSender<Call>,
+    wake: Arc<Wake>,
+}
+
+/// The engine thread's ends of the channels.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    pub(crate) commands: mpsc::Receiver<Command>,
+    pub(crate) calls: std::sync::mpsc::Receiver<Call>,
+}
+
+impl Control {
+    pub(crate) fn new(wake: Arc<Wake>) -> (Self, Inbox) {
+        let (commands, command_inbox) = mpsc::channel(COMMANDS);
+        let (calls, call_inbox) = sync_channel(CALLS);
+        let inbox = Inbox {
+            commands: command_inbox,
+            calls: call_inbox,
+        };
+        (
+            Self {
+                commands,
+                calls,
+                wake,
+            },
+            inbox,
+        )
+    }
+
+    /// Waits for room.
+    pub(crate) async fn send(&self, command: Command) -> Result<(), Stopped> {
+        self.commands.send(command).await.map_err(|_| Stopped)?;
+        self.wake.wake();
+        Ok(())
+    }
+
+    /// Blocks until there is room; not for tasks.
+    pub(crate) fn call(&self, call: Call) -> Result<(), Stopped> {
+        self.calls.send(call).map_err(|_| Stopped)?;
+        self.wake.wake();
+        Ok(())
+    }
+}

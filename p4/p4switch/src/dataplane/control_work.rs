@@ -1,0 +1,192 @@
+//! Writes, reads and pipeline changes on the engine's thread.
+
+use std::time::{Duration, Instant};
+
+use p4runtime_proto::UpdateError;
+use tokio::sync::{OwnedRwLockReadGuard, oneshot};
+
+use crate::{
+    control::{Answered, Atomicity, Place, Read, Write},
+    device::Device,
+    failure::Failure,
+    operation::Operation,
+};
+
+/// How long packets may wait for a slice of a batch.
+const SLICE: Duration = Duration::from_micros(200);
+/// Updates between two looks at the clock.
+const STRIDE: usize = 32;
+
+/// A batch that is under way and may be cut.
+#[derive(Debug)]
+pub(super) struct Job {
+    updates: std::iter::Enumerate<std::vec::IntoIter<Result<Operation, Failure>>>,
+    failed: Vec<UpdateError>,
+    reply: oneshot::Sender<Result<Vec<UpdateError>, Failure>>,
+    under_way: Option<OwnedRwLockReadGuard<()>>,
+}
+
+impl Job {
+    /// Begins a batch; an atomic one is done when this returns.
+    pub(super) fn begin(write: Write, target: Option<&mut Device>) -> Option<Self> {
+        let Write {
+            generation,
+            updates,
+            atomicity,
+            reply,
+            under_way,
+        } = write;
+        let Some(device) = target.filter(|device| device.is_generation(generation)) else {
+            let _ = reply.send(Err(changed()));
+            return None;
+        };
+        match atomicity {
+            Atomicity::AllOrNothing => {
+                let failed = all_or_nothing(device, updates);
+                drop(under_way);
+                // A client that has gone gets no answer.
+                let _ = reply.send(Ok(failed));
+                None
+            }
+            Atomicity::ContinueOnError => {
+                let updates = updates.into_iter().enumerate();
+                Some(Self {
+                    updates,
+                    failed: Vec::new(),
+                    reply,
+                    under_way,
+                })
+            }
+        }
+    }
+
+    /// Works for one slice; gives itself back if there is more to do.
+    pub(super) fn step(mut self, target: Option<&mut Device>) -> Option<Self> {
+        let Some(device) = target else {
+            let _ = self.reply.send(Err(changed()));
+            return None;
+        };
+        let begun = Instant::now();
+        loop {
+            for (index, update) in self.updates.by_ref().take(STRIDE) {
+                if let Err(failure) = update.and_then(|update| device.apply(update, None)) {
+                    self.failed.push(failure.at(index));
+                }
+            }
+            if self.updates.len() == 0 {
+                let Self {
+                    failed,
+                    reply,
+                    under_way,
+                    ..
+                } = self;
+                drop(under_way);
+                let _ = reply.send(Ok(failed));
+                return None;
+            }
+            if begun.elapsed() > SLICE {
+                return Some(self);
+            }
+        }
+    }
+}
+
+/// Applies all updates or none. On failure every update has an outcome: its own error, or ABORTED
+/// for those that would have gone through.
+fn all_or_nothing(
+    device: &mut Device,
+    updates: Vec<Result<Operation, Failure>>,
+) -> Vec<UpdateError> {
+    let total = updates.len();
+    let mut failed: Vec<_> = updates
+        .iter()
+        .enumerate()
+        .filter_map(|(index, update)| update.as_ref().err().cloned().map(|error| error.at(index)))
+        .collect();
+    if failed.is_empty() {
+        let mut undo = Vec::with_capacity(total);
+        for (index, update) in updates.into_iter().enumerate() {
+            let Err(failure) = update.and_then(|update| device.apply(update, Some(&mut undo)))
+            else {
+                continue;
+            };
+            failed.push(failure.at(index));
+            if let Err(failure) = device.roll_back(undo) {
+                tracing::error!(reason = failure.message, "A batch could not be taken back");
+            }
+            break;
+        }
+    }
+    if failed.is_empty() {
+        return failed;
+    }
+    let mut outcomes = Vec::with_capacity(total);
+    let mut errors = failed.into_iter().peekable();
+    for index in 0..total {
+        outcomes.push(
+            errors
+                .next_if(|error| error.index == index)
+                .unwrap_or_else(|| {
+                    Failure::aborted("Not applied, because another update of the batch failed")
+                        .at(index)
+                }),
+        );
+    }
+    outcomes
+}
+
+/// Answers a read; the pieces go out as they are found.
+pub(super) fn read(target: Option<&Device>, read: &Read) {
+    let Some(device) = target.filter(|device| device.is_generation(read.generation)) else {
+        for (index, _) in &read.queries {
+            let _ = read.pieces.send(Answered::Failed(changed().at(*index)));
+        }
+        return;
+    };
+    for (index, query) in &read.queries {
+        let outcome = device.observe(query, &mut |piece| {
+            read.pieces.send(Answered::Piece(piece)).is_ok()
+        });
+        if let Err(failure) = outcome {
+            let _ = read.pieces.send(Answered::Failed(failure.at(*index)));
+        }
+    }
+}
+
+/// Puts a loaded program in its place; gives back what it replaced.
+pub(super) fn install(
+    running: &mut Option<Device>,
+    saved: &mut Option<Device>,
+    mut device: Device,
+    place: Place,
+) -> Result<Vec<Device>, Failure> {
+    match place {
+        Place::Save => Ok(saved.replace(device).into_iter().collect()),
+        Place::Replace => {
+            let before = running.replace(device);
+            Ok(before.into_iter().chain(saved.take()).collect())
+        }
+        Place::Reconcile => {
+            if let Some(before) = running {
+                device.inherit(before)?;
+            }
+            let before = running.replace(device);
+            Ok(before.into_iter().chain(saved.take()).collect())
+        }
+    }
+}
+
+/// Puts the saved program in place of the running one.
+pub(super) fn commit(
+    running: &mut Option<Device>,
+    saved: &mut Option<Device>,
+) -> Result<Vec<Device>, Failure> {
+    let device = saved
+        .take()
+        .ok_or_else(|| Failure::not_found("There is no saved pipeline to commit"))?;
+    Ok(running.replace(device).into_iter().collect())
+}
+
+fn changed() -> Failure {
+    Failure::aborted("The pipeline was replaced while the request was on its way")
+}

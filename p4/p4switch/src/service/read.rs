@@ -1,0 +1,120 @@
+//! `Read` (P4Runtime 13).
+
+use std::{sync::Arc, time::Duration};
+
+use p4runtime_proto::{
+    UpdateError, encode_update_errors,
+    p4::v1::{Entity, ReadRequest, ReadResponse},
+};
+use prost::Message as _;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Status;
+
+use super::Inner;
+use crate::{
+    control::{Answered, Command, Read},
+    pipeline::Pipeline,
+    translate::{self, Answer},
+};
+
+/// Size at which a response is sent. One entity may come on top; gRPC clients take 4 MiB.
+const RESPONSE: usize = 512 << 10;
+/// Responses that may wait for the client.
+const RESPONSES: usize = 4;
+/// How long a client may take for one response before the read is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+type Responses = mpsc::Sender<Result<ReadResponse, Status>>;
+
+impl Inner {
+    pub(super) async fn read(
+        &self,
+        request: ReadRequest,
+    ) -> Result<ReceiverStream<Result<ReadResponse, Status>>, Status> {
+        // Roles see everything here, so the role filters nothing.
+        let ReadRequest {
+            device_id,
+            role: _,
+            entities,
+        } = request;
+        self.check_device(device_id)?;
+        let pipeline = self.current()?;
+        let permit = Arc::clone(&self.reads)
+            .acquire_owned()
+            .await
+            .map_err(|_| Status::unavailable("The switch is shutting down"))?;
+        let total = entities.len();
+        let mut failed = Vec::new();
+        let mut queries = Vec::with_capacity(total);
+        for (index, entity) in entities.into_iter().enumerate() {
+            match translate::query(&pipeline, entity) {
+                Ok(query) => queries.push((index, query)),
+                Err(failure) => failed.push(failure.at(index)),
+            }
+        }
+        let (pieces, answers) = mpsc::unbounded_channel();
+        let read = Read {
+            generation: pipeline.generation,
+            queries,
+            pieces,
+        };
+        self.control.send(Command::Read(read)).await?;
+        let (responses, stream) = mpsc::channel(RESPONSES);
+        tokio::spawn(async move {
+            respond(&pipeline, answers, failed, total, &responses).await;
+            drop(permit);
+        });
+        Ok(ReceiverStream::new(stream))
+    }
+}
+
+/// Sends all pieces, then the errors if there are any.
+async fn respond(
+    pipeline: &Pipeline,
+    mut answers: mpsc::UnboundedReceiver<Answered>,
+    mut failed: Vec<UpdateError>,
+    total: usize,
+    responses: &Responses,
+) {
+    let mut answer = Answer::new(pipeline);
+    let mut found = Vec::new();
+    let mut entities = Vec::new();
+    let mut size = 0;
+    while let Some(answered) = answers.recv().await {
+        match answered {
+            Answered::Failed(error) => failed.push(error),
+            Answered::Piece(piece) => {
+                answer.extend(piece, &mut found);
+                for entity in found.drain(..) {
+                    // The entity with its tag and length.
+                    size += entity.encoded_len() + 8;
+                    entities.push(entity);
+                    if size >= RESPONSE {
+                        size = 0;
+                        if !send(responses, std::mem::take(&mut entities)).await {
+                            return;
+                        }
+                    }
+                }
+            }
+        }
+    }
+    if !entities.is_empty() && !send(responses, entities).await {
+        return;
+    }
+    if !failed.is_empty() {
+        failed.sort_by_key(|error| error.index);
+        // The client has gone if this fails.
+        let _ = responses
+            .send_timeout(Err(encode_update_errors(total, &failed)), PATIENCE)
+            .await;
+    }
+}
+
+async fn send(responses: &Responses, entities: Vec<Entity>) -> bool {
+    responses
+        .send_timeout(Ok(ReadResponse { entities }), PATIENCE)
+        .await
+        .is_ok()
+}

@@ -1,0 +1,65 @@
+//! `Write` (P4Runtime 12).
+
+use p4runtime_proto::{
+    encode_update_errors,
+    p4::v1::{WriteRequest, WriteResponse, write_request},
+};
+use tokio::sync::oneshot;
+use tonic::Status;
+
+use super::Inner;
+use crate::{
+    arbitration::RoleName,
+    control::{Atomicity, Command, Stopped, Write},
+    translate,
+};
+
+impl Inner {
+    pub(super) async fn write(&self, request: WriteRequest) -> Result<WriteResponse, Status> {
+        #[expect(deprecated, reason = "clients before 1.4 number their roles")]
+        let WriteRequest {
+            device_id,
+            role_id,
+            role,
+            election_id,
+            updates,
+            atomicity,
+        } = request;
+        self.check_device(device_id)?;
+        let role = RoleName::new(&role, role_id);
+        let under_way = self.admit(&role, election_id.as_ref()).await?;
+        let pipeline = self.current()?;
+        let atomicity = match write_request::Atomicity::try_from(atomicity) {
+            Ok(write_request::Atomicity::ContinueOnError) => Atomicity::ContinueOnError,
+            Ok(
+                write_request::Atomicity::RollbackOnError
+                | write_request::Atomicity::DataplaneAtomic,
+            ) => Atomicity::AllOrNothing,
+            Err(_) => {
+                return Err(Status::invalid_argument(format!(
+                    "Atomicity {atomicity} is unknown"
+                )));
+            }
+        };
+        let total = updates.len();
+        let updates = updates
+            .into_iter()
+            .map(|update| translate::update(&pipeline, self.ports, update))
+            .collect();
+        let (reply, answer) = oneshot::channel();
+        let write = Write {
+            generation: pipeline.generation,
+            updates,
+            atomicity,
+            reply,
+            under_way: Some(under_way),
+        };
+        self.control.send(Command::Write(write)).await?;
+        let failed = answer.await.map_err(|_| Stopped)??;
+        if failed.is_empty() {
+            Ok(WriteResponse {})
+        } else {
+            Err(encode_update_errors(total, &failed))
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! Multicast groups and clone sessions (P4Runtime 9.5).
+
+use std::collections::BTreeSet;
+
+use bytes::Bytes;
+use p4runtime_proto::{
+    bytestring,
+    p4::v1::{
+        CloneSessionEntry, MulticastGroupEntry, PacketReplicationEngineEntry, Replica,
+        packet_replication_engine_entry::Type as Kind, replica::PortKind, update::Type,
+    },
+};
+
+use super::Ports;
+use crate::{
+    failure::Failure,
+    operation::{Change, GivenPort, Group, Operation, ReplicaSpec, Session},
+};
+
+/// The controller's number of the CPU port (`SDN_PORT_CPU`).
+const SDN_CPU: u128 = 0xffff_fffd;
+/// Largest multicast group and clone session, as in bmv2.
+const LARGEST: u16 = 0x7fff;
+
+pub(super) fn update(
+    ports: Ports,
+    change: Type,
+    given: PacketReplicationEngineEntry,
+) -> Result<Operation, Failure> {
+    match given.r#type {
+        Some(Kind::MulticastGroupEntry(entry)) => multicast(ports, change, entry),
+        Some(Kind::CloneSessionEntry(entry)) => clone(ports, change, entry),
+        None => Err(Failure::invalid("The packet replication entry has no type")),
+    }
+}
+
+fn multicast(ports: Ports, change: Type, given: MulticastGroupEntry) -> Result<Operation, Failure> {
+    let group = id(given.multicast_group_id, "multicast group")?;
+    let config = |given: MulticastGroupEntry| {
+        Ok::<_, Failure>(Group {
+            replicas: replicas(ports, &given.replicas)?,
+            metadata: Bytes::copy_from_slice(&given.metadata),
+        })
+    };
+    Ok(Operation::Multicast {
+        group,
+        change: match change {
+            Type::Insert => Change::Insert(config(given)?),
+            Type::Modify => Change::Modify(config(given)?),
+            Type::Delete | Type::Unspecified => Change::Delete,
+        },
+    })
+}
+
+fn clone(ports: Ports, change: Type, given: CloneSessionEntry) -> Result<Operation, Failure> {
+    let session = id(given.session_id, "clone session")?;
+    let config = |given: CloneSessionEntry| {
+        if given.class_of_service != 0 {
+            return Err(Failure::unimplemented(
+                "Classes of service are not supported; leave class_of_service at 0",
+            ));
+        }
+        let length = u32::try_from(given.packet_length_bytes)
+            .map_err(|_| Failure::invalid("packet_length_bytes is negative"))?;
+        Ok(Session {
+            replicas: replicas(ports, &given.replicas)?,
+            length,
+        })
+    };
+    Ok(Operation::Clone {
+        session,
+        change: match change {
+            Type::Insert => Change::Insert(config(given)?),
+            Type::Modify => Change::Modify(config(given)?),
+            Type::Delete | Type::Unspecified => Change::Delete,
+        },
+    })
+}
+
+/// The id of a group or session, which may not be 0.
+pub(super) fn id(given: u32, what: &str) -> Result<u16, Failure> {
+    u16::try_from(given)
+        .ok()
+        .filter(|id| (1..=LARGEST).contains(id))
+        .ok_or_else(|| {
+            Failure::invalid(format!(
+                "The id of a {what} goes from 1 to {LARGEST}, {given} given"
+            ))
+        })
+}
+
+fn replicas(ports: Ports, given: &[Replica]) -> Result<Vec<ReplicaSpec>, Failure> {
+    let mut seen = BTreeSet::new();
+    given
+        .iter()
+        .map(|replica| {
+            if !replica.backup_replicas.is_empty() {
+                return Err(Failure::unimplemented("Backup replicas are not supported"));
+            }
+            let (number, given) = match &replica.port_kind {
+                Some(PortKind::Port(bytes)) => {
+                    let number = bytestring::decode(bytes, 32)
+                        .map_err(|error| Failure::invalid(format!("Port of a replica: {error}")))?;
+                    let canonical = Bytes::copy_from_slice(bytestring::canonical(bytes));
+                    (number, GivenPort::Bytes(canonical))
+                }
+                #[expect(deprecated, reason = "controllers before 1.4 write it")]
+                Some(PortKind::EgressPort(number)) => {
+                    (u128::from(*number), GivenPort::Number(*number))
+                }
+                None => return Err(Failure::invalid("A replica has no port")),
+            };
+            let port = port(ports, number)?;
+            let instance = u16::try_from(replica.instance).map_err(|_| {
+                Failure::invalid(format!("Instance {} needs over 16 bits", replica.instance))
+            })?;
+            if !seen.insert((port, instance)) {
+                return Err(Failure::invalid(format!(
+                    "Port {port} with instance {instance} is there twice"
+                )));
+            }
+            Ok(ReplicaSpec {
+                port,
+                given,
+                instance,
+            })
+        })
+        .collect()
+}
+
+fn port(ports: Ports, number: u128) -> Result<u16, Failure> {
+    if number == SDN_CPU {
+        return ports
+            .cpu
+            .ok_or_else(|| Failure::invalid("The switch runs without a CPU port (--cpu-port)"));
+    }
+    u16::try_from(number)
+        .ok()
+        .filter(|port| *port != ports.drop)
+        .ok_or_else(|| Failure::invalid(format!("{number} is no port that a replica can go to")))
+}

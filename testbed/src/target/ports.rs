@@ -1,0 +1,115 @@
+//! Who is plugged in where: ports for the workloads of a stream, and an uplink.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use policy_compiler::{Port, Site, Uplink};
+use policy_model::PolicyModel;
+
+/// The uplink's port; workloads come behind it.
+const UPLINK: u16 = 1;
+/// Below bmv2's drop port (511), with room for a port to the controller.
+const LAST: u16 = 509;
+const UPLINK_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
+const NEIGHBOUR_MAC: [u8; 6] = [2, 0, 0, 1, 0, 1];
+
+/// Where an address is attached.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct Attachment {
+    /// Port.
+    pub(crate) port: u16,
+    /// MAC of whoever is behind it.
+    pub(crate) mac: [u8; 6],
+    /// MAC that it sends to.
+    pub(crate) peer: [u8; 6],
+}
+
+/// Ports by interface. An interface keeps its port while an endpoint names it.
+#[derive(Debug)]
+pub(crate) struct Ports {
+    site: Site,
+    free: BTreeSet<u16>,
+}
+
+impl Ports {
+    /// An uplink and nobody else.
+    pub(crate) fn new() -> Self {
+        let site = Site {
+            uplink: Some(Uplink {
+                port: UPLINK,
+                interface: "uplink".into(),
+                mac: UPLINK_MAC,
+                addresses: Vec::new(),
+                next_hop_mac: NEIGHBOUR_MAC,
+                neighbours: Vec::new(),
+            }),
+            ..Site::default()
+        };
+        Self {
+            site,
+            free: (UPLINK + 1..=LAST).collect(),
+        }
+    }
+
+    /// For the compiler.
+    pub(crate) fn site(&self) -> &Site {
+        &self.site
+    }
+
+    /// Plugs in who came and unplugs who went. An endpoint for whom no port is left stays without
+    /// one, as it would on a device.
+    pub(crate) fn follow(&mut self, model: &PolicyModel) {
+        let named: BTreeSet<&str> = model
+            .workloads()
+            .map(|(_, endpoint)| endpoint.interface.as_str())
+            .collect();
+        let gone: Vec<String> = self
+            .site
+            .workload_ports
+            .keys()
+            .filter(|name| !named.contains(name.as_str()))
+            .cloned()
+            .collect();
+        for name in gone {
+            if let Some(port) = self.site.workload_ports.remove(&name) {
+                self.free.insert(port.number);
+            }
+        }
+        for name in named {
+            if self.site.workload_ports.contains_key(name) {
+                continue;
+            }
+            let Some(number) = self.free.pop_first() else {
+                tracing::warn!(
+                    interface = name,
+                    "No port is left; the endpoint stays unplugged"
+                );
+                continue;
+            };
+            let [high, low] = number.to_be_bytes();
+            let port = Port {
+                number,
+                mac: Some([2, 0, 0, 2, high, low]),
+            };
+            self.site.workload_ports.insert(name.to_owned(), port);
+        }
+    }
+
+    /// Where packets with this address come from and go to: its endpoint's port, else the uplink.
+    /// None for an endpoint without a port.
+    pub(crate) fn attachment(&self, model: &PolicyModel, addr: IpAddr) -> Option<Attachment> {
+        let Some(endpoint) = model.owner(addr).and_then(|id| model.workload(id)) else {
+            return Some(Attachment {
+                port: UPLINK,
+                mac: NEIGHBOUR_MAC,
+                peer: UPLINK_MAC,
+            });
+        };
+        let port = self.site.workload_ports.get(&endpoint.interface)?;
+        Some(Attachment {
+            port: port.number,
+            mac: endpoint.mac.or(port.mac).unwrap_or_default(),
+            peer: self.site.gateway_mac,
+        })
+    }
+}
