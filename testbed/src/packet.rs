@@ -47,6 +47,18 @@ pub(crate) fn first_packet(flow: &Flow, link: &Link) -> Vec<u8> {
     frame
 }
 
+/// An ARP request of a host without an address of its own (RFC 5227: a probe).
+pub(crate) fn arp_request(src: [u8; 6], asked: Ipv4Addr) -> Vec<u8> {
+    let mut frame = vec![0xff; 6];
+    frame.extend_from_slice(&src);
+    frame.extend_from_slice(&[0x08, 0x06, 0, 1, 0x08, 0, 6, 4, 0, 1]);
+    frame.extend_from_slice(&src);
+    frame.extend_from_slice(&[0; 4 + 6]);
+    frame.extend_from_slice(&asked.octets());
+    frame.resize(60, 0);
+    frame
+}
+
 fn as_v6(addr: IpAddr) -> Ipv6Addr {
     match addr {
         IpAddr::V4(v4) => v4.to_ipv6_mapped(),

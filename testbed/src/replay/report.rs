@@ -71,6 +71,8 @@ pub(crate) struct Summary {
     pub(crate) commits: u64,
     /// Entries inserted, modified and deleted for each stream.
     pub(crate) writes: Vec<u64>,
+    /// Entries that a new session's snapshot touched though they are as they were before.
+    pub(crate) rewritten: u64,
     /// Policies and profiles that are not enforced as they are.
     pub(crate) refused_policies: u64,
     /// Everything that is not enforced exactly, for people.
@@ -171,6 +173,7 @@ fn people(summary: &Summary, counts: &Counts) -> io::Result<()> {
     plain(&format!("frames          {}", summary.frames))?;
     plain(&format!("entries         {}", summary.entries))?;
     plain(&format!("writes          {:?}", summary.writes))?;
+    plain(&format!("rewritten       {}", summary.rewritten))?;
     plain(&format!(
         "refused         {} policies and profiles",
         summary.refused_policies

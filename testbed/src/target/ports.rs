@@ -1,15 +1,19 @@
 //! Who is plugged in where: ports for the workloads of a stream, and an uplink.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 
 use policy_compiler::{Port, Site, Uplink};
-use policy_model::PolicyModel;
+use policy_model::{PolicyModel, WorkloadId};
+
+use crate::packet::arp_request;
 
 /// The uplink's port; workloads come behind it.
 const UPLINK: u16 = 1;
 /// Below bmv2's drop port (511), with room for a port to the controller.
 const LAST: u16 = 509;
+/// Benchmarking range (RFC 2544): nobody's address in any recording.
+const UPLINK_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 18, 255, 254);
 const UPLINK_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const NEIGHBOUR_MAC: [u8; 6] = [2, 0, 0, 1, 0, 1];
 
@@ -39,7 +43,7 @@ impl Ports {
                 port: UPLINK,
                 interface: "uplink".into(),
                 mac: UPLINK_MAC,
-                addresses: Vec::new(),
+                addresses: vec![UPLINK_ADDRESS.into()],
                 next_hop_mac: NEIGHBOUR_MAC,
                 neighbours: Vec::new(),
             }),
@@ -111,5 +115,27 @@ impl Ports {
             mac: endpoint.mac.or(port.mac).unwrap_or_default(),
             peer: self.site.gateway_mac,
         })
+    }
+
+    /// ARP requests that the pipeline answers whatever the policy says: one through an open port of
+    /// each remainder of the port number by `threads`.
+    pub(crate) fn sentinels(
+        &self,
+        model: &PolicyModel,
+        is_open: impl Fn(&WorkloadId) -> bool,
+        threads: u16,
+    ) -> Vec<(u16, Vec<u8>)> {
+        let mut sentinels = BTreeMap::new();
+        let gateway = Ipv4Addr::from(p4_tables::GATEWAY_V4);
+        for (_, endpoint) in model.workloads().filter(|(id, _)| is_open(id)) {
+            if let Some(port) = self.site.workload_ports.get(&endpoint.interface) {
+                let mac = endpoint.mac.or(port.mac).unwrap_or_default();
+                let frame = (port.number, arp_request(mac, gateway));
+                sentinels.entry(port.number % threads).or_insert(frame);
+            }
+        }
+        let frame = (UPLINK, arp_request(NEIGHBOUR_MAC, UPLINK_ADDRESS));
+        sentinels.entry(UPLINK % threads).or_insert(frame);
+        sentinels.into_values().collect()
     }
 }

@@ -4,7 +4,7 @@ use p4_tables::schema;
 use policy_compiler::Walker;
 use table_model::{Atomicity, Capability, Flip, Phase, TableLimit, TableSchema, TableSnapshot};
 
-use super::{Probe, Target, TargetError};
+use super::{Batch, Probe, Target, TargetError};
 
 /// Nothing ever gets full.
 fn unlimited(table: &TableSchema) -> TableLimit {
@@ -49,9 +49,9 @@ impl Target for Rows {
         Ok(())
     }
 
-    fn send(&mut self, probes: &[Probe]) -> Result<Vec<Option<u16>>, TargetError> {
+    fn send(&mut self, batch: &Batch) -> Result<Vec<Option<u16>>, TargetError> {
         let out = |probe: &Probe| self.walker.walk(probe.port, &probe.flow).out_port;
-        Ok(probes.iter().map(out).collect())
+        Ok(batch.probes.iter().map(out).collect())
     }
 
     fn read(&mut self) -> Result<TableSnapshot, TargetError> {
