@@ -8,11 +8,21 @@ fn main() {
     match Program::load(&json) {
         Ok(program) => {
             for table in program.tables() {
-                println!("{} {:?} actions {}", table.name, table.fields.iter().map(|f| (&f.name, f.bits, f.kind)).collect::<Vec<_>>(), table.actions.len());
+                println!(
+                    "{} {:?} actions {}",
+                    table.name,
+                    table
+                        .fields
+                        .iter()
+                        .map(|f| (&f.name, f.bits, f.kind))
+                        .collect::<Vec<_>>(),
+                    table.actions.len()
+                );
             }
             println!("registers {:?}", program.registers());
             println!("counters {:?}", program.counters());
             println!("{}", program.summary());
+            print!("{}", program.listing());
         }
         Err(error) => println!("refused: {error}"),
     }

@@ -293,6 +293,18 @@ impl Program {
         )
     }
 
+    /// The compiled operations, one a line, with their positions; for people who tune programs.
+    #[must_use]
+    pub fn listing(&self) -> String {
+        use std::fmt::Write as _;
+        let mut text = String::new();
+        for (at, op) in self.fast.ops.iter().enumerate() {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{at:5} {op:?}");
+        }
+        text
+    }
+
     pub(crate) fn empty() -> Self {
         Self {
             tables: Vec::new(),

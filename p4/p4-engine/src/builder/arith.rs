@@ -5,9 +5,10 @@
 //! modulo its own width and stays in one limb. Only what looks at the whole number (comparison,
 //! shift right, saturation, division) asks exactly, with the width that the operands can reach.
 
+use super::reference::small_index;
 use super::{Builder, Built, Fault, Need, Shape, Val, limbs_for};
 use crate::expr::Expr;
-use crate::ir::{Op, Pc, Slot};
+use crate::ir::{Deposit, Op, Pc, Slot};
 use crate::layout::MAX_BITS;
 use crate::value::Value;
 
@@ -85,7 +86,7 @@ impl Builder<'_> {
             }
             return Ok(());
         }
-        if source != to.slot {
+        if source != to.slot && !self.retarget_pack(source, to, start) {
             self.emit(Op::CopyN {
                 d: to.slot,
                 a: source,
@@ -355,7 +356,10 @@ impl Builder<'_> {
             "-" => self.sum(false, left, right, need),
             "*" => self.product(left, right, need),
             "&" => self.and(left, right, need),
-            "|" => self.bitwise(Bitwise::Or, left, right, need),
+            "|" => match self.concatenation(whole, need)? {
+                Some(value) => Ok(value),
+                None => self.bitwise(Bitwise::Or, left, right, need),
+            },
             "^" => self.bitwise(Bitwise::Xor, left, right, need),
             "<<" => self.shift_left(left, right, need),
             ">>" => self.shift_right(left, right, need),
@@ -519,6 +523,13 @@ impl Builder<'_> {
         }
         let ones = Value::ones(k);
         let full = |mask: &Expr| matches!(mask, Expr::Number { negative: false, magnitude } if magnitude.and(&ones) == ones);
+        if let Some(value) = if full(right) {
+            self.slice(left, k)?
+        } else {
+            None
+        } {
+            return Ok(value);
+        }
         let value = if full(right) {
             self.expr(left, Need::Low(k))?
         } else if full(left) {
@@ -586,6 +597,142 @@ impl Builder<'_> {
                 }
             }),
         }
+    }
+
+    /// A wide `a << x | b << y | …` of unsigned parts, put together in one operation.
+    fn concatenation(&mut self, whole: &Expr, need: Need) -> Built<Option<Val>> {
+        let mut leaves = Vec::new();
+        if !self.leaves(whole, 0, &mut leaves) {
+            return Ok(None);
+        }
+        let bits = leaves
+            .iter()
+            .map(|(_, at, bits)| at + bits)
+            .max()
+            .unwrap_or(0);
+        let bits = match need {
+            Need::Exact => bits,
+            // Parts above are cut by whoever asked for so few bits.
+            Need::Low(k) if k < bits => return Ok(None),
+            Need::Low(_) => bits,
+        };
+        if bits <= 64 || bits > MAX_BITS {
+            return Ok(None);
+        }
+        let limbs = limbs_for(bits);
+        let mut deposits = Vec::new();
+        for (leaf, at, bits) in leaves {
+            let value = self.expr(leaf, Need::Exact)?;
+            for limb in 0..limbs_for(bits).min(value.limbs) {
+                let bit = at + limb * 64;
+                let width = (bits - limb * 64).min(64);
+                let src = value.slot + narrow(limb);
+                let shift = i8::try_from(bit % 64).unwrap_or(0);
+                deposits.push(Deposit {
+                    src,
+                    limb: narrow(bit / 64),
+                    shift,
+                });
+                if bit % 64 + width > 64 {
+                    deposits.push(Deposit {
+                        src,
+                        limb: narrow(bit / 64 + 1),
+                        shift: shift - 64,
+                    });
+                }
+            }
+        }
+        let x = small_index(self.code.packs.len(), "concatenations")?;
+        self.code.packs.push(deposits.into());
+        let d = self.temporary(limbs)?;
+        self.emit(Op::Pack {
+            d,
+            x,
+            n: narrow(limbs),
+        });
+        Ok(Some(Val {
+            slot: d,
+            limbs,
+            shape: Shape::Unsigned(bits),
+        }))
+    }
+
+    /// Collects the parts of a concatenation with their bit offsets and widths.
+    fn leaves<'e>(
+        &self,
+        expr: &'e Expr,
+        at: usize,
+        out: &mut Vec<(&'e Expr, usize, usize)>,
+    ) -> bool {
+        if at > MAX_BITS {
+            return false;
+        }
+        match expr {
+            Expr::Number {
+                negative: false,
+                magnitude,
+            } if magnitude.is_zero() => true,
+            Expr::Binary(op, left, right) if op == "|" => {
+                self.leaves(left, at, out) && self.leaves(right, at, out)
+            }
+            Expr::Binary(op, left, right) if op == "<<" => match small_number(right) {
+                Some(by) => self.leaves(left, at + by, out),
+                None => false,
+            },
+            // A mask that cuts nothing is what p4c writes for a cast.
+            Expr::Binary(op, left, right)
+                if op == "&"
+                    && self
+                        .static_bits(left)
+                        .is_some_and(|bits| full_mask(right, bits)) =>
+            {
+                self.leaves(left, at, out)
+            }
+            _ => match self.static_bits(expr) {
+                Some(bits) => {
+                    if bits > 0 {
+                        out.push((expr, at, bits));
+                    }
+                    true
+                }
+                None => false,
+            },
+        }
+    }
+
+    /// `(a >> x) & mask` of a wide field: its bits are fetched, the rest is not touched.
+    fn slice(&mut self, shifted: &Expr, bits: usize) -> Built<Option<Val>> {
+        let Expr::Binary(op, from, by) = shifted else {
+            return Ok(None);
+        };
+        let (Some(by), true) = (small_number(by), op == ">>") else {
+            return Ok(None);
+        };
+        let Expr::Field(header, field) = &**from else {
+            return Ok(None);
+        };
+        let place = self.field(header, field)?;
+        if place.signed || place.limbs == 1 || by + bits > place.bits {
+            return Ok(None);
+        }
+        let limbs = limbs_for(bits);
+        let d = self.temporary(limbs)?;
+        for limb in 0..limbs {
+            let at = by + limb * 64;
+            let width = (bits - limb * 64).min(64);
+            let shift = u8::try_from(at % 64).unwrap_or(0);
+            self.emit(Op::Slice {
+                d: d + narrow(limb),
+                a: place.slot + narrow(at / 64),
+                shift,
+                bits: u8::try_from(width).unwrap_or(64),
+            });
+        }
+        Ok(Some(Val {
+            slot: d,
+            limbs,
+            shape: Shape::Unsigned(bits),
+        }))
     }
 
     fn shift_left(&mut self, left: &Expr, right: &Expr, need: Need) -> Built<Val> {
@@ -968,9 +1115,34 @@ impl Builder<'_> {
                     (x, y) => x.or(y),
                 }
             }
+            Expr::Binary(op, left, right) if op == "|" || op == "^" => {
+                Some(self.static_bits(left)?.max(self.static_bits(right)?))
+            }
+            Expr::Binary(op, left, right) if op == "<<" => {
+                let bits = self.static_bits(left)? + small_number(right)?;
+                (bits <= MAX_BITS).then_some(bits)
+            }
             Expr::Unary(op, _) if op == "b2d" => Some(1),
             _ => None,
         }
+    }
+
+    /// Lets a concatenation that ended in a temporary end in its place, if it reads nothing there.
+    fn retarget_pack(&mut self, from: Slot, to: Place, start: usize) -> bool {
+        if self.code.ops.len() <= start {
+            return false;
+        }
+        let place = to.slot..to.slot + narrow(to.limbs);
+        let Some(Op::Pack { d, x, n }) = self.code.ops.last_mut() else {
+            return false;
+        };
+        let parts = &self.code.packs[usize::from(*x)];
+        let apart = parts.iter().all(|part| !place.contains(&part.src));
+        if *d == from && usize::from(*n) == to.limbs && apart {
+            *d = to.slot;
+            return true;
+        }
+        false
     }
 
     /// Lets the operation that wrote temporary `from` write `to` instead, if it was the last.
@@ -1000,6 +1172,7 @@ impl Builder<'_> {
             | Op::SignedLt { d, .. }
             | Op::SignedLe { d, .. }
             | Op::Select { d, .. }
+            | Op::Slice { d, .. }
                 if *d == from =>
             {
                 *d = to;
@@ -1063,6 +1236,12 @@ fn small_number(expr: &Expr) -> Option<usize> {
             .filter(|by| *by <= MAX_BITS),
         _ => None,
     }
+}
+
+/// True if the mask has ones wherever a number of `bits` bits can have them.
+fn full_mask(mask: &Expr, bits: usize) -> bool {
+    let ones = Value::ones(bits);
+    matches!(mask, Expr::Number { negative: false, magnitude } if magnitude.and(&ones) == ones)
 }
 
 fn width_operand(expr: &Expr) -> Built<usize> {

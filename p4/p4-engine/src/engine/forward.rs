@@ -122,6 +122,9 @@ impl Engine {
                     drive.restore(&kept);
                     drive.set(standard.instance_type, instance.number());
                     drive.set(standard.packet_length, length);
+                    // bmv2 leaves zero here, so a program that remembers times would see the
+                    // beginning of the world after a resubmit.
+                    drive.set_if(standard.ingress_global_timestamp, now_us);
                     drive.ingress::<TRACED>(bytes, &data, port, length, instance);
                 }
                 Job::Egress {

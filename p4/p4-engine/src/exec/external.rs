@@ -3,6 +3,7 @@
 use super::headers::{varbit_at, varbit_bits};
 use super::{Flow, Pass, Run};
 use crate::bits::Writer;
+use crate::hash;
 use crate::ir::{CalculationCode, CalculationInput, Op, Slot};
 use crate::program::Program;
 use crate::trace::{DropReason, TraceEvent};
@@ -164,6 +165,18 @@ pub(super) fn calculate(
     pass: &Pass<'_>,
     scratch: &mut Vec<u8>,
 ) -> u64 {
+    if let Some(sum) = &code.sum
+        && sum
+            .guards
+            .iter()
+            .all(|guard| file[usize::from(*guard)] != 0)
+    {
+        let terms = sum
+            .terms
+            .iter()
+            .map(|(slot, by)| hash::term_of(file[usize::from(*slot)], *by));
+        return u64::from(hash::fold16(terms.fold(sum.constant, u64::wrapping_add)));
+    }
     scratch.clear();
     let mut writer = Writer::new(scratch);
     for input in &code.inputs {

@@ -111,6 +111,9 @@ fn one_pipeline(
     waiting.extend(pipeline.init_table.as_deref());
     let mut done: HashSet<&str> = HashSet::new();
     while let Some(first) = waiting.pop() {
+        if done.contains(first) {
+            continue;
+        }
         let mut next = Some(first);
         while let Some(name) = next.take() {
             let Some(node) = nodes.get(name).copied() else {
