@@ -232,7 +232,7 @@ impl Rig {
             state_dir: path("state"),
             dpu: Some(self.address.clone()),
             dpu_name: Some("dpu-1".to_owned()),
-            pki_dir: path("pki"),
+            pki: path("pki"),
             http: Some("127.0.0.1:0".parse().unwrap()),
             ..Layer::default()
         };
