@@ -101,6 +101,8 @@ pub struct Server {
     listener: UnixListener,
     state: PathBuf,
     events: mpsc::Sender<Event>,
+    control: SessionControl,
+    asked: mpsc::Receiver<String>,
     board: StatusBoard,
     metrics: Metrics,
     current: Option<Live>,
@@ -111,6 +113,22 @@ pub struct Server {
     config: FelixConfig,
     began: Instant,
     report_at: Option<Instant>,
+}
+
+/// Ends the live session on the consumer's word. Clones speak to the same server.
+#[derive(Clone, Debug)]
+pub struct SessionControl {
+    asked: mpsc::Sender<String>,
+}
+
+impl SessionControl {
+    /// Asks for a new snapshot: the relay ends with `reason`, and Felix with it, which starts anew.
+    /// What is enforced stays until the new snapshot is complete. For a consumer whose model refuses
+    /// an update; without a live session nothing happens.
+    pub fn start_anew(&self, reason: String) {
+        // One wish is as good as many: whether this one is queued behind another does not matter.
+        let _queued = self.asked.try_send(reason);
+    }
 }
 
 /// How many sessions are remembered that must not come back.
@@ -138,10 +156,13 @@ impl Server {
         };
         let listener = listen(&config.socket)?;
         let (events, receiver) = mpsc::channel(config.queue.max(1));
+        let (asked, wishes) = mpsc::channel(1);
         let server = Self {
             listener,
             state: config.state.clone(),
             events,
+            control: SessionControl { asked },
+            asked: wishes,
             board: StatusBoard::new(),
             metrics: Metrics::default(),
             config: FelixConfig::default(),
@@ -160,6 +181,12 @@ impl Server {
     #[must_use]
     pub fn status(&self) -> StatusBoard {
         self.board.clone()
+    }
+
+    /// For a consumer that needs a new snapshot.
+    #[must_use]
+    pub fn control(&self) -> SessionControl {
+        self.control.clone()
     }
 
     /// Counts, shared with the running server.
@@ -200,6 +227,11 @@ impl Server {
                 },
                 Some(greeting) = greetings.recv() => self.admit(greeting).await?,
                 step = connection::step(&mut self.connection) => self.step(step).await?,
+                Some(reason) = self.asked.recv() => {
+                    if let Some(id) = self.connection.as_ref().map(Connection::session) {
+                        self.fail(id, reason).await?;
+                    }
+                }
                 () = self.board.changed(), if self.connection.is_some() => self.speak(),
                 () = at(self.report_at), if self.connection.is_some() => self.report(),
             }

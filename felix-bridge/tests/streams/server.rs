@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use felix_bridge::server::{Event, Server, ServerConfig, ServerError};
+use felix_bridge::server::{Event, Server, ServerConfig, ServerError, SessionControl};
 use felix_bridge::{EndpointStatus, LINK_VERSION, Problem, SessionId, StatusBoard, Unit};
 use felix_proto::felix::from_dataplane::Payload;
 use policy_model::{Update, WorkloadId};
@@ -18,12 +18,13 @@ use crate::recording::{bodies, play};
 use crate::state::State;
 
 /// Far beyond what anything here takes; a hang becomes a failure.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server as host-agent runs it.
 pub(crate) struct Agent {
     pub(crate) events: mpsc::Receiver<Event>,
     pub(crate) board: StatusBoard,
+    control: SessionControl,
     stop: oneshot::Sender<()>,
     task: JoinHandle<Result<(), ServerError>>,
 }
@@ -37,6 +38,7 @@ impl Agent {
         };
         let (server, events) = Server::bind(&config).unwrap();
         let board = server.status();
+        let control = server.control();
         let (stop, stopped) = oneshot::channel();
         let task = tokio::spawn(server.run(async {
             let _ignored = stopped.await;
@@ -44,6 +46,7 @@ impl Agent {
         Self {
             events,
             board,
+            control,
             stop,
             task,
         }
@@ -53,6 +56,7 @@ impl Agent {
         let Self {
             events,
             board: _,
+            control: _,
             stop,
             task,
         } = self;
@@ -405,6 +409,30 @@ async fn a_frame_that_is_no_message_ends_the_session() {
     assert!(reason.contains("frame 0"), "{reason}");
     let mut view = View::default();
     agent.until_ended(&mut view).await;
+    agent.stop().await;
+}
+
+#[tokio::test]
+async fn a_consumer_can_ask_for_a_new_snapshot() {
+    let directory = directory();
+    let mut agent = Agent::start(directory.path());
+    let small = bodies("small");
+    let mut relay = FakeRelay::greet(directory.path(), 1, 0, 0).await;
+    relay.send(&small).await;
+    let mut view = View::default();
+    agent.follow(&mut view, small.len() as u64).await;
+    let kept = view.state.clone();
+    agent.control.start_anew("the model has parted".to_owned());
+    assert_eq!(relay.answer_refused().await, "the model has parted");
+    agent.until_ended(&mut view).await;
+    assert_eq!(view.state, kept);
+    let mut again = FakeRelay::greet(directory.path(), 1, 0, small.len() as u64).await;
+    again.answer_refused().await;
+    let mut relay = FakeRelay::greet(directory.path(), 2, 0, 0).await;
+    relay.send(&small).await;
+    view.next = 0;
+    agent.follow(&mut view, small.len() as u64).await;
+    assert_eq!(view.snapshots, [false, false]);
     agent.stop().await;
 }
 
