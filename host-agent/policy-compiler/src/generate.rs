@@ -12,8 +12,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use policy_model::{
-    Config, HostEndpoint, HostEndpointId, HostMetadata, IpSet, IpSetId, IpSetKind, Member, PolicyId,
-    PolicyModel, ProfileId, Tier, Update, WorkloadEndpoint, WorkloadId,
+    Config, HostEndpoint, HostEndpointId, HostMetadata, IpSet, IpSetId, IpSetKind, Member,
+    PolicyId, PolicyModel, ProfileId, Tier, Update, WorkloadEndpoint, WorkloadId,
 };
 
 use crate::site::{Port, Site, Uplink};
@@ -167,7 +167,8 @@ fn net(choices: &mut Choices) -> IpNet {
     }
     let text = choices.one(&NETS);
     // The list above is of nets.
-    text.parse().unwrap_or_else(|_| IpNet::from(IpAddr::from([10, 0, 0, 0])))
+    text.parse()
+        .unwrap_or_else(|_| IpNet::from(IpAddr::from([10, 0, 0, 0])))
 }
 
 fn member(choices: &mut Choices, kind: IpSetKind) -> Member {
@@ -246,7 +247,11 @@ fn endpoint(choices: &mut Choices, size: Size, number: usize) -> Update {
         });
     }
     let all = pod_addresses();
-    let v4 = if choices.chance(90) { number } else { choices.below(16) };
+    let v4 = if choices.chance(90) {
+        number
+    } else {
+        choices.below(16)
+    };
     let mut nets = vec![IpNet::from(all[v4 % 16])];
     if choices.chance(80) {
         nets.push(IpNet::from(all[16 + number % 16]));

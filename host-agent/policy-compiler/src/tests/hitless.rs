@@ -1,7 +1,7 @@
 //! After every single update each leg's verdict is that of before or that of after.
 
-use proptest::prelude::*;
 use policy_model::{Direction, Member};
+use proptest::prelude::*;
 
 use super::*;
 use crate::generate::change;
@@ -28,7 +28,9 @@ fn at_members(choices: &mut Choices, model: &PolicyModel, update: &Update) -> Ve
             Member::Port { addr, .. } => *addr,
         })
         .collect();
-    edges.services.retain(|(addr, ..)| edges.addresses.contains(addr));
+    edges
+        .services
+        .retain(|(addr, ..)| edges.addresses.contains(addr));
     (0..30).filter_map(|_| flow(choices, &edges)).collect()
 }
 
