@@ -288,6 +288,3 @@ impl<'a> Builder<'a> {
 pub(crate) fn limbs_for(bits: usize) -> usize {
     bits.div_ceil(64).max(1)
 }
-
-#[cfg(test)]
-mod tests;

@@ -280,6 +280,14 @@ impl Program {
         lower::lower(&document)
     }
 
+    /// Says what the JSON does not: p4c writes every table that has entries as if they were const
+    /// and as large as they are many; p4info knows better (`is_const_table`, `size`).
+    pub fn declare_table(&mut self, table: TableIndex, max_size: usize, const_entries: bool) {
+        let info = &mut self.tables[table.position()];
+        info.max_size = max_size;
+        info.const_entries = const_entries;
+    }
+
     /// One line on the size of the compiled form, for people.
     #[must_use]
     pub fn summary(&self) -> String {

@@ -1,4 +1,8 @@
 //! The program as a user starts it.
+#![expect(
+    clippy::expect_used,
+    reason = "helpers of tests fail like tests"
+)]
 
 use std::{
     io::{BufRead as _, BufReader},

@@ -3,6 +3,11 @@
 //!
 //! The namespaces belong to threads of this process; nothing outside of it is touched. Without root
 //! or `ip` the tests print SKIP.
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "helpers of tests fail like tests"
+)]
 
 use std::{
     io::{ErrorKind, Read, Write},
@@ -233,9 +238,9 @@ fn sctp(from: &Host, to: &Host) -> bool {
     use socket2::{Domain, Protocol, SockAddr, Socket, Type};
     let (bound, is_bound) = channel();
     let echo = to.start(move || {
-        let socket = match Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::from(132))) {
-            Ok(socket) => socket,
-            Err(_) => return bound.send(None).expect("told"),
+        let made = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::from(132)));
+        let Ok(socket) = made else {
+            return bound.send(None).expect("told");
         };
         let address: SocketAddr = "10.0.0.2:7777".parse().expect("an address");
         socket.bind(&SockAddr::from(address)).expect("bound");

@@ -88,7 +88,8 @@ impl Enforcement {
     }
 
     /// Compiles what a new session changed and writes it: how many entries were touched that are
-    /// now as they were before? There should be none.
+    /// as they were before? There should be none. (Entries that are
+    /// there for the length of the change only are not counted.)
     ///
     /// # Errors
     /// See [`EnforceError`].
@@ -102,7 +103,11 @@ impl Enforcement {
         let after = self.compiler.snapshot();
         let updates = touched.iter().flat_map(|phase| &phase.updates);
         let keys: BTreeSet<_> = updates.map(Update::key).collect();
-        let same = |key: &&&RowKey| before.get(key) == after.get(key);
+        let same = |key: &&&RowKey| {
+            before
+                .get(key)
+                .is_some_and(|action| after.get(key) == Some(action))
+        };
         Ok(keys.iter().filter(same).count() as u64)
     }
 
@@ -252,6 +257,7 @@ impl Enforcement {
         }
         summary.target.clone_from(&self.target.capability().target);
         summary.entries = u64::try_from(there.len()).unwrap_or(u64::MAX);
+        summary.fingerprint = fingerprint(&there);
         summary.commits = self.commits;
         summary.seconds.compile = self.compile.as_secs_f64();
         summary.seconds.write = self.write.as_secs_f64();
@@ -264,3 +270,28 @@ fn updates(phases: &[Phase]) -> u64 {
     let updates: usize = phases.iter().map(|phase| phase.updates.len()).sum();
     u64::try_from(updates).unwrap_or(u64::MAX)
 }
+
+/// FNV-1a of all rows in order, but for the settings, whose epoch counts the rounds of packets.
+fn fingerprint(rows: &TableSnapshot) -> String {
+    let mut sorted: Vec<_> = rows
+        .iter()
+        .filter(|(key, _)| key.table != p4_tables::acl_settings::TABLE)
+        .collect();
+    sorted.sort_unstable();
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for (key, action) in sorted {
+        let (table, action_id) = (key.table.0.to_be_bytes(), action.action.0.to_be_bytes());
+        let bytes = table
+            .iter()
+            .chain(&key.bytes)
+            .chain(&action_id)
+            .chain(&action.params);
+        for byte in bytes {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+    format!("{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,6 +15,7 @@ use std::net::IpAddr;
 
 use policy_model::{Flow, L4, PolicyModel, Protocol};
 
+use crate::packet::can_be_sent;
 use edges::Edges;
 use random::{Deck, Random};
 
@@ -32,6 +33,17 @@ pub(crate) fn flows(model: &PolicyModel, count: usize, seed: u64) -> Vec<Flow> {
     for sources in 1..=MOST_SOURCE_PORTS {
         for (family, v4) in families.iter_mut().zip([true, false]) {
             family.1 = edges.l4s(v4, sources);
+            let any = family.0.first().copied();
+            family.1.retain(|(protocol, l4)| {
+                any.is_some_and(|(src, dst)| {
+                    can_be_sent(&Flow {
+                        src,
+                        dst,
+                        protocol: *protocol,
+                        l4: *l4,
+                    })
+                })
+            });
         }
         whole = families.iter().map(size).sum();
         if whole >= count {

@@ -67,6 +67,8 @@ pub(crate) struct Summary {
     pub(crate) frames: u64,
     /// Entries in the target's tables at the end.
     pub(crate) entries: u64,
+    /// Hash of those entries: equal for equal policy, whatever the history.
+    pub(crate) fingerprint: String,
     /// Commits.
     pub(crate) commits: u64,
     /// Entries inserted, modified and deleted for each stream.
@@ -171,7 +173,10 @@ impl Report {
 fn people(summary: &Summary, counts: &Counts) -> io::Result<()> {
     plain(&format!("target          {}", summary.target))?;
     plain(&format!("frames          {}", summary.frames))?;
-    plain(&format!("entries         {}", summary.entries))?;
+    plain(&format!(
+        "entries         {} ({})",
+        summary.entries, summary.fingerprint
+    ))?;
     plain(&format!("writes          {:?}", summary.writes))?;
     plain(&format!("rewritten       {}", summary.rewritten))?;
     plain(&format!(

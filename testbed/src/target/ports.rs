@@ -28,7 +28,8 @@ pub(crate) struct Attachment {
     pub(crate) peer: [u8; 6],
 }
 
-/// Ports by interface. An interface keeps its port while an endpoint names it.
+/// Ports by interface. An interface keeps its port while an endpoint names it, and where nobody is
+/// in the way its number follows from its name, so that equal states have equal rows.
 #[derive(Debug)]
 pub(crate) struct Ports {
     site: Site,
@@ -83,13 +84,16 @@ impl Ports {
             if self.site.workload_ports.contains_key(name) {
                 continue;
             }
-            let Some(number) = self.free.pop_first() else {
+            let wanted = preferred(name);
+            let next = self.free.range(wanted..).next().or(self.free.first());
+            let Some(number) = next.copied() else {
                 tracing::warn!(
                     interface = name,
                     "No port is left; the endpoint stays unplugged"
                 );
                 continue;
             };
+            self.free.remove(&number);
             let [high, low] = number.to_be_bytes();
             let port = Port {
                 number,
@@ -126,7 +130,7 @@ impl Ports {
         threads: u16,
     ) -> Vec<(u16, Vec<u8>)> {
         let mut sentinels = BTreeMap::new();
-        let gateway = Ipv4Addr::from(p4_tables::GATEWAY_V4);
+        let gateway = p4_tables::GATEWAY_V4;
         for (_, endpoint) in model.workloads().filter(|(id, _)| is_open(id)) {
             if let Some(port) = self.site.workload_ports.get(&endpoint.interface) {
                 let mac = endpoint.mac.or(port.mac).unwrap_or_default();
@@ -138,4 +142,13 @@ impl Ports {
         sentinels.entry(UPLINK % threads).or_insert(frame);
         sentinels.into_values().collect()
     }
+}
+
+/// The port that an interface gets if it is free: FNV-1a of the name.
+fn preferred(name: &str) -> u16 {
+    let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    let span = u32::from(LAST - UPLINK);
+    UPLINK + 1 + u16::try_from(hash % span).unwrap_or(0)
 }

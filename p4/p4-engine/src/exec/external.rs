@@ -139,10 +139,8 @@ impl Run<'_> {
             text.push_str(before);
             match args.next() {
                 Some((slot, limbs)) => {
-                    let limbs: Vec<u64> = (*slot..*slot + *limbs)
-                        .map(|slot| self.machine.file[usize::from(slot)])
-                        .collect();
-                    let value = Value::from_limbs(&limbs);
+                    let at = usize::from(*slot);
+                    let value = Value::from_limbs(&self.machine.file[at..at + usize::from(*limbs)]);
                     match value.as_u128() {
                         Some(number) => text.push_str(&number.to_string()),
                         None => text.push_str(&value.to_string()),

@@ -65,6 +65,9 @@ pub(super) fn lower(
         return Err(Fault::Malformed("ingress or egress is missing".to_owned()).at("v1model", None));
     }
     builder.code.tables = codes.into_iter().flatten().collect();
+    if builder.code.tables.len() != program.tables().len() {
+        return Err(Fault::Malformed("two tables have one name".to_owned()).at("v1model", None));
+    }
     Ok(())
 }
 

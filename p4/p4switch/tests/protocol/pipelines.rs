@@ -5,16 +5,18 @@ use p4runtime_proto::{
     p4::{
         config::v1::P4Info,
         v1::{
-            ForwardingPipelineConfig, get_forwarding_pipeline_config_request::ResponseType,
+            CounterEntry, ForwardingPipelineConfig, Index, RegisterEntry, TableEntry,
+            entity::Entity as Kind, get_forwarding_pipeline_config_request::ResponseType,
             set_forwarding_pipeline_config_request::Action,
         },
     },
 };
+use prost::Message as _;
 use tonic::Code;
 
 use crate::support::{
     BY_MAC, BY_ROUTE, action, connect, empty, entries, entry, frame, insert, lpm, mac_entry,
-    primary, ready, switch_config, wire_config, write,
+    primary, read, ready, switch_config, wire_config, write,
 };
 
 fn refusal(failed: PipelineFailed) -> (Code, String) {
@@ -260,5 +262,41 @@ async fn p4info_of_another_program_is_refused_by_name() {
     let (code, message) = refusal(failed);
     assert_eq!(code, Code::InvalidArgument);
     assert!(message.contains("Pipe.to_controller"), "{message}");
+    switch.shutdown();
+}
+
+/// The pipeline that the product pushes, from its own room.
+#[tokio::test]
+async fn the_product_pipeline_loads_with_all_its_objects() {
+    let programs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../programs");
+    let json = std::fs::read(programs.join("margay.json")).expect("the program");
+    let p4info = std::fs::read(programs.join("margay.p4info.bin")).expect("its p4info");
+    let p4info = P4Info::decode(p4info.as_slice()).expect("p4info decodes");
+    let config = ForwardingPipelineConfig {
+        p4info: Some(p4info.clone()),
+        p4_device_config: json.into(),
+        cookie: None,
+    };
+    let switch = empty();
+    let client = primary(&switch, 1).await;
+    let client = client.set_pipeline(config).await.expect("it loads");
+    // Every table, counter and register of the p4info can be read.
+    let defaults = TableEntry {
+        is_default_action: true,
+        ..TableEntry::default()
+    };
+    assert_eq!(read(&client, Kind::TableEntry(defaults)).await.len(), p4info.tables.len());
+    let cells: i64 = p4info.counters.iter().map(|counter| counter.size).sum();
+    let counters = read(&client, Kind::CounterEntry(CounterEntry::default())).await;
+    assert_eq!(counters.len() as i64, cells);
+    for register in &p4info.registers {
+        let preamble = register.preamble.as_ref().expect("a preamble");
+        let first = RegisterEntry {
+            register_id: preamble.id,
+            index: Some(Index { index: 0 }),
+            data: None,
+        };
+        assert_eq!(read(&client, Kind::RegisterEntry(first)).await.len(), 1);
+    }
     switch.shutdown();
 }
