@@ -14,6 +14,7 @@ use dpu_reconciler::{Input, Output, Reconciler, Report, Session, Settings};
 use p4_tables::{acl_host_group, acl_host_v4, acl_settings, acl_verdict};
 use table_model::{Generation, Row, TableSnapshot, Update};
 
+type Make = fn(&Row) -> Update;
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// A third each of labels, groups and verdicts.
@@ -96,7 +97,7 @@ async fn writes(device: &mut P4rt, rows: u32) -> Outcome<()> {
     let mut out = std::io::stdout();
     let row = |i| acl_host_v4::host_label(acl_host_v4::key(0xac10_0000 + i), 1);
     let rows: Vec<Row> = (0..rows.min(200_000)).map(row).collect();
-    let kinds: [(&str, fn(&Row) -> Update); 3] = [
+    let kinds: [(&str, Make); 3] = [
         ("insert", |row| Update::Insert(row.clone())),
         ("modify", |row| Update::Modify(row.clone())),
         ("delete", |row| Update::Delete(row.key.clone())),

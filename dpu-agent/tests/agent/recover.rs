@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use backend_p4rt::{P4rt, Pipeline};
-use dpu_agent::Agent;
-use dpu_backend::Backend;
+use dpu_agent::{Agent, Device};
+use dpu_backend::{Backend, Faults, Faulty};
 use dpu_reconciler::Drift;
 use p4_tables::{acl_host_v4, acl_settings};
 use table_model::{Row, TableSnapshot, Update};
@@ -142,12 +142,9 @@ async fn drift_is_found_by_the_timer_and_counted() {
     let device = dpu_backend::MemoryDevice::new(Arc::new(p4_tables::schema().clone()));
     let mut lab = Lab::new("127.0.0.1:1".parse().unwrap());
     lab.config.reconcile.drift_seconds = 1;
-    let agent = Agent::start_with(
-        lab.config.clone(),
-        dpu_agent::Device::Memory(device.backend()),
-    )
-    .await
-    .unwrap();
+    let agent = Agent::start_with(lab.config.clone(), Device::Memory(device.backend()))
+        .await
+        .unwrap();
     let host = lab.host(agent.api());
     let rows = state(50);
     host.replace(&rows).unwrap();
@@ -168,4 +165,36 @@ async fn drift_is_found_by_the_timer_and_counted() {
         state.status.drift_repaired == 1
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_that_fails_now_and_then_gets_there() {
+    let device = dpu_backend::MemoryDevice::new(Arc::new(p4_tables::schema().clone()));
+    let crashed = device.clone();
+    let faults = Faults {
+        fail: 0.02,
+        lose_answer: 0.02,
+        break_off: 0.2,
+        read: 0.05,
+        connect: 0.2,
+        crash_after: Some(700),
+        reorder: true,
+    };
+    let faulty = Faulty::new(device.backend(), faults, 20).on_crash(move || crashed.restart());
+    let lab = Lab::new("127.0.0.1:1".parse().unwrap());
+    let agent = Agent::start_with(lab.config.clone(), Device::Faulty(Box::new(faulty)))
+        .await
+        .unwrap();
+    let host = lab.host(agent.api());
+    let mut view = agent.view();
+    for hosts in [300, 500, 100, 600] {
+        let rows = state(hosts);
+        let generation = host.replace(&rows).unwrap();
+        until(&mut view, "the generation", |view| {
+            view.observed == generation && view.ready()
+        })
+        .await;
+        assert_eq!(device.rows(), rows);
+    }
+    assert!(view.borrow().connects > 1, "nothing went wrong");
 }
