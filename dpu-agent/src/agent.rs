@@ -233,7 +233,7 @@ fn security(config: &Config) -> Result<Security, AgentError> {
         return Ok(Security::Plaintext);
     }
     let pki = Pki {
-        dir: config.pki.clone(),
+        dir: config.pki_dir.clone(),
         identity: config.identity()?,
     };
     pki.prepare()?;
@@ -241,7 +241,7 @@ fn security(config: &Config) -> Result<Security, AgentError> {
         tls: ServerTls::new(pki)?,
         expected: Expected {
             role: Role::HostAgent,
-            name: config.host.clone(),
+            name: config.host_name.clone(),
         },
     })
 }

@@ -67,7 +67,7 @@ fn a_taken_port_is_named() {
 fn a_termination_ends_it_in_order() {
     let mut child = program()
         .args(["--insecure", "--http", "off", "--listen", "127.0.0.1:0"])
-        .env("MARGAY_DPU_TARGET", "127.0.0.1:1")
+        .env("MARGAY_DPU_P4RUNTIME", "127.0.0.1:1")
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();

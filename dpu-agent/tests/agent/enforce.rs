@@ -4,7 +4,9 @@ use offload_api::types::{EntryView, PageRequest, PortRole};
 use p4_tables::{acl_host_v4, acl_verdict, gateway_v4};
 use table_model::Generation;
 
-use crate::lab::{Lab, acknowledged, fresh_switch, gateways, get, ready, state, until};
+use crate::lab::{
+    Lab, acknowledged, client, free_address, fresh_switch, gateways, get, ready, state, until,
+};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hosts_rows_are_enforced_and_shown() {
@@ -25,7 +27,7 @@ async fn a_hosts_rows_are_enforced_and_shown() {
     assert_eq!(acked.ack.unwrap().written, 3002);
     assert_eq!(ready(&agent).await.observed, acked.acknowledged);
 
-    let client = host.client().borrow().clone().unwrap();
+    let client = client(&host).await;
     let mut listed = Vec::new();
     let mut request = PageRequest {
         size: 700,
@@ -100,9 +102,12 @@ async fn a_hosts_rows_are_enforced_and_shown() {
 
     let (code, text) = get(&agent, "/metrics").await;
     assert_eq!(code, 200);
+    let enforced = acked.acknowledged.0;
+    let generation = format!("offload_dpu_generation{{kind=\"enforced\"}} {enforced}");
     for line in [
+        generation.as_str(),
         "offload_dpu_ready 1",
-        "offload_dpu_generation{kind=\"enforced\"} 1",
+        "offload_dpu_written_entries_total 3004",
         "offload_dpu_table_rows{kind=\"observed\",table=\"acl_host_v4\"} 3000",
         "offload_dpu_dropped_packets_total{reason=\"unknown_port\"} 1",
         "offload_dpu_enforce_seconds_count 1",
@@ -143,7 +148,7 @@ async fn a_change_without_room_is_refused_and_the_rest_stays() {
     let view = agent.view().borrow().clone();
     assert_eq!(view.status.enforced, Some(first));
     assert!(view.ready());
-    let client = host.client().borrow().clone().unwrap();
+    let client = client(&host).await;
     let there = client
         .entries("gateway_v4", EntryView::Observed, PageRequest::default())
         .await
@@ -160,9 +165,7 @@ async fn a_change_without_room_is_refused_and_the_rest_stays() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_agent_without_a_device_says_so_and_waits() {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    drop(listener);
+    let address = free_address();
     let lab = Lab::new(address);
     let agent = lab.agent().await;
     let host = lab.host(agent.api());
@@ -175,7 +178,7 @@ async fn an_agent_without_a_device_says_so_and_waits() {
     let (code, why) = get(&agent, "/readyz").await;
     assert_eq!(code, 503);
     assert!(why.contains(&address.to_string()), "{why}");
-    let client = host.client().borrow().clone().unwrap();
+    let client = client(&host).await;
     assert!(client.capability().await.is_err());
     assert!(client.drop_counters().await.is_err());
     let switch = crate::lab::switch(address);

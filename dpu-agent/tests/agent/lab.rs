@@ -3,11 +3,12 @@
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use dpu_agent::config::{Config, HttpAddress, Target};
+use dpu_agent::config::{Config, HttpAddress};
 use dpu_agent::{Agent, View};
-use offload_api::client::{Connector, Security};
+use offload_api::client::{Connector, DpuClient, Security};
 use offload_api::identity::{Expected, Identity, Role};
 use offload_api::sync::{Limits, SyncClient, SyncState};
 use offload_api::tls::Pki;
@@ -27,20 +28,26 @@ impl Lab {
         let dir = TempDir::new().unwrap();
         let config = Config {
             name: "dpu-1".to_owned(),
-            listen: "127.0.0.1:0".parse().unwrap(),
+            listen: free_address(),
             http: HttpAddress::At("127.0.0.1:0".parse().unwrap()),
-            pki: dir.path().to_owned(),
-            target: Target {
-                address: target.to_string(),
-                deadline_seconds: 10,
-                ..Target::default()
-            },
+            pki_dir: dir.path().to_owned(),
+            p4runtime: target.to_string(),
+            deadline_seconds: 10,
             ..Config::default()
         };
         Self { dir, config }
     }
 
     pub(crate) async fn agent(&self) -> Agent {
+        // The port of an agent before this one is free a moment after that agent has stopped.
+        let free = async {
+            while std::net::TcpListener::bind(self.config.listen).is_err() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), free)
+            .await
+            .unwrap();
         Agent::start(self.config.clone()).await.unwrap()
     }
 
@@ -72,13 +79,34 @@ pub(crate) fn connector(pki: &Path, api: SocketAddr, name: &str) -> Connector {
 pub(crate) fn switch(grpc_addr: SocketAddr) -> p4switch::Handle {
     p4switch::Switch::start(p4switch::Config {
         grpc_addr,
+        device_id: 0,
         ..p4switch::Config::default()
     })
     .unwrap()
 }
 
 pub(crate) fn fresh_switch() -> p4switch::Handle {
-    switch("127.0.0.1:0".parse().unwrap())
+    switch(free_address())
+}
+
+/// An address that can be listened on again and again: below the ports that the kernel gives to
+/// outgoing connections, which would otherwise take it in between.
+pub(crate) fn free_address() -> SocketAddr {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    loop {
+        let step = NEXT.fetch_add(1, Ordering::Relaxed);
+        let port = 10_000 + (std::process::id() * 61 + step) % 20_000;
+        let address = SocketAddr::from(([127, 0, 0, 1], u16::try_from(port).unwrap()));
+        if std::net::TcpListener::bind(address).is_ok() {
+            return address;
+        }
+    }
+}
+
+/// The host's connection for questions.
+pub(crate) async fn client(host: &SyncClient) -> DpuClient {
+    let client = until(&mut host.client(), "a connection", Option::is_some).await;
+    client.unwrap()
 }
 
 /// Waits for a state, and says what came instead.

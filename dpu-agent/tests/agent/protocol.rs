@@ -17,7 +17,7 @@ use crate::lab::{Lab, acknowledged, fresh_switch, state, until};
 async fn only_the_named_host_agent_may_call() {
     let switch = fresh_switch();
     let mut lab = Lab::new(switch.grpc_addr());
-    lab.config.host = Some("worker-1".to_owned());
+    lab.config.host_name = Some("worker-1".to_owned());
     let agent = lab.agent().await;
     // An authority's certificate for another name, from a directory of its own.
     let other = tempfile::TempDir::new().unwrap();

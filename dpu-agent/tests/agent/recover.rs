@@ -10,10 +10,10 @@ use dpu_reconciler::Drift;
 use p4_tables::{acl_host_v4, acl_settings};
 use table_model::{Row, TableSnapshot, Update};
 
-use crate::lab::{Lab, acknowledged, fresh_switch, ready, state, switch, until};
+use crate::lab::{Lab, acknowledged, free_address, fresh_switch, ready, state, switch, until};
 
 async fn target_rows(address: std::net::SocketAddr) -> (P4rt, TableSnapshot) {
-    let target = backend_p4rt::Target::new(address.to_string(), 1);
+    let target = backend_p4rt::Target::new(address.to_string(), 0);
     let mut other = P4rt::new(target, Arc::new(Pipeline::built_in().unwrap()));
     other.connect().await.unwrap();
     let mut rows = TableSnapshot::new();
@@ -31,7 +31,7 @@ async fn target_rows(address: std::net::SocketAddr) -> (P4rt, TableSnapshot) {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_new_agent_writes_nothing_if_nothing_changed() {
     let switch = fresh_switch();
-    let lab = Lab::new(switch.grpc_addr());
+    let mut lab = Lab::new(switch.grpc_addr());
     let agent = lab.agent().await;
     let host = lab.host(agent.api());
     let rows = state(2000);
@@ -39,6 +39,7 @@ async fn a_new_agent_writes_nothing_if_nothing_changed() {
     acknowledged(&host).await;
     // Dropping ends it like a kill; stopping ends it in order. Neither touches the target.
     for orderly in [false, true, false] {
+        lab.config.listen = free_address();
         let agent = lab.agent().await;
         let host = lab.host(agent.api());
         host.replace(&rows).unwrap();
@@ -56,9 +57,8 @@ async fn a_new_agent_writes_nothing_if_nothing_changed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_host_survives_the_agents_death_and_goes_on() {
     let switch = fresh_switch();
-    let mut lab = Lab::new(switch.grpc_addr());
+    let lab = Lab::new(switch.grpc_addr());
     let agent = lab.agent().await;
-    lab.config.listen = agent.api();
     let host = lab.host(agent.api());
     host.replace(&state(500)).unwrap();
     acknowledged(&host).await;
@@ -107,7 +107,7 @@ async fn a_target_that_was_killed_gets_everything_back() {
 async fn what_someone_else_changes_is_put_right() {
     let switch = fresh_switch();
     let mut lab = Lab::new(switch.grpc_addr());
-    lab.config.reconcile.drift_seconds = 1;
+    lab.config.drift_seconds = 1;
     let agent = lab.agent().await;
     let host = lab.host(agent.api());
     let rows = state(100);
@@ -141,7 +141,7 @@ async fn what_someone_else_changes_is_put_right() {
 async fn drift_is_found_by_the_timer_and_counted() {
     let device = dpu_backend::MemoryDevice::new(Arc::new(p4_tables::schema().clone()));
     let mut lab = Lab::new("127.0.0.1:1".parse().unwrap());
-    lab.config.reconcile.drift_seconds = 1;
+    lab.config.drift_seconds = 1;
     let agent = Agent::start_with(lab.config.clone(), Device::Memory(device.backend()))
         .await
         .unwrap();
