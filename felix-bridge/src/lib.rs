@@ -10,6 +10,7 @@ mod config;
 mod convert;
 mod dialect;
 mod journal;
+pub mod ledger;
 mod link;
 mod mirror;
 mod reader;

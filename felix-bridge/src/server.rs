@@ -23,6 +23,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -100,15 +101,34 @@ pub struct Server {
     listener: UnixListener,
     state: PathBuf,
     events: mpsc::Sender<Event>,
+    control: SessionControl,
+    asked: mpsc::Receiver<String>,
     board: StatusBoard,
     metrics: Metrics,
     current: Option<Live>,
     pending: Option<Live>,
+    worker: Option<JoinHandle<(Live, Outcome)>>,
     connection: Option<Connection>,
     retired: VecDeque<(SessionId, String)>,
     config: FelixConfig,
     began: Instant,
     report_at: Option<Instant>,
+}
+
+/// Ends the live session on the consumer's word. Clones speak to the same server.
+#[derive(Clone, Debug)]
+pub struct SessionControl {
+    asked: mpsc::Sender<String>,
+}
+
+impl SessionControl {
+    /// Asks for a new snapshot: the relay ends with `reason`, and Felix with it, which starts anew.
+    /// What is enforced stays until the new snapshot is complete. For a consumer whose model refuses
+    /// an update; without a live session nothing happens.
+    pub fn start_anew(&self, reason: String) {
+        // One wish is as good as many: whether this one is queued behind another does not matter.
+        let _queued = self.asked.try_send(reason);
+    }
 }
 
 /// How many sessions are remembered that must not come back.
@@ -136,15 +156,19 @@ impl Server {
         };
         let listener = listen(&config.socket)?;
         let (events, receiver) = mpsc::channel(config.queue.max(1));
+        let (asked, wishes) = mpsc::channel(1);
         let server = Self {
             listener,
             state: config.state.clone(),
             events,
+            control: SessionControl { asked },
+            asked: wishes,
             board: StatusBoard::new(),
             metrics: Metrics::default(),
             config: FelixConfig::default(),
             current,
             pending,
+            worker: None,
             connection: None,
             retired: VecDeque::new(),
             began: Instant::now(),
@@ -159,6 +183,12 @@ impl Server {
         self.board.clone()
     }
 
+    /// For a consumer that needs a new snapshot.
+    #[must_use]
+    pub fn control(&self) -> SessionControl {
+        self.control.clone()
+    }
+
     /// Counts, shared with the running server.
     #[must_use]
     pub fn metrics(&self) -> Metrics {
@@ -170,10 +200,15 @@ impl Server {
     /// # Errors
     /// [`ServerError::ConsumerGone`], [`ServerError::Worker`].
     pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), ServerError> {
-        tokio::select! {
+        let outcome = tokio::select! {
             () = shutdown => Ok(()),
             outcome = self.serve() => outcome,
+        };
+        // A batch under way still writes the journal; the next run must not begin before it ends.
+        if let Some(worker) = self.worker.take() {
+            let _whole = worker.await;
         }
+        outcome
     }
 
     async fn serve(&mut self) -> Result<(), ServerError> {
@@ -192,6 +227,11 @@ impl Server {
                 },
                 Some(greeting) = greetings.recv() => self.admit(greeting).await?,
                 step = connection::step(&mut self.connection) => self.step(step).await?,
+                Some(reason) = self.asked.recv() => {
+                    if let Some(id) = self.connection.as_ref().map(Connection::session) {
+                        self.fail(id, reason).await?;
+                    }
+                }
                 () = self.board.changed(), if self.connection.is_some() => self.speak(),
                 () = at(self.report_at), if self.connection.is_some() => self.report(),
             }
@@ -223,6 +263,7 @@ impl Server {
     async fn admit(&mut self, greeting: Greeting) -> Result<(), ServerError> {
         let Greeting {
             stream,
+            behind,
             session,
             oldest,
             newest,
@@ -270,7 +311,7 @@ impl Server {
         }
         let next = next.unwrap_or(0);
         info!(%session, next, "Felix's session is taken up");
-        self.connection = Some(Connection::new(stream, session, next));
+        self.connection = Some(Connection::new(stream, behind, session, next));
         self.board.repeat(next == 0);
         self.report_at = Some(Instant::now());
         self.metrics.session_started();
@@ -329,12 +370,13 @@ impl Server {
             return Ok(());
         };
         // Decoding and the journal's disk are no work for the tasks that serve others.
-        let (live, outcome) = tokio::task::spawn_blocking(move || {
+        let worker = self.worker.insert(tokio::task::spawn_blocking(move || {
             let outcome = live.take(&frames);
             (live, outcome)
-        })
-        .await
-        .map_err(ServerError::Worker)?;
+        }));
+        let worked = worker.await;
+        self.worker = None;
+        let (live, outcome) = worked.map_err(ServerError::Worker)?;
         let Outcome {
             snapshot,
             updates,
@@ -359,7 +401,7 @@ impl Server {
         {
             connection.say(&Unit::Ack { next });
         }
-        if let Some(played) = snapshot {
+        if let Some((played, next)) = snapshot {
             info!(session = %id, updates = played.updates.len(), "Felix's snapshot is complete");
             self.configured(&played.updates);
             self.metrics.in_sync(true);

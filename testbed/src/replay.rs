@@ -44,9 +44,9 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = TargetKind::Soft)]
     target: TargetKind,
 
-    /// Address of the P4Runtime server that `--target bmv2` programs.
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:9559")]
-    p4runtime: String,
+    /// Program that `--target bmv2` starts.
+    #[arg(long, value_name = "PROGRAM", default_value = "simple_switch_grpc")]
+    bmv2: String,
 
     /// Judge by workload policy alone, as Calico's own verdict files do.
     ///
@@ -71,7 +71,7 @@ pub(crate) struct Args {
     seed: u64,
 
     /// Frames after which what changed is compiled and written, if no flow asks for it earlier.
-    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
     commit_every: u32,
 
     /// JSON lines on stdout: one for each flow, then the summary.

@@ -96,6 +96,9 @@ where
         }
         tokio::select! {
             heard = &mut listener => {
+                // Its last words count, even if they were heard only now.
+                let said = *said.borrow();
+                take(relay, said, &mut cursor)?;
                 return conclude(heard, cursor.is_some());
             }
             changed = said.changed(), if !said_bye => {

@@ -21,6 +21,8 @@ const REFUSAL: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 pub(super) struct Greeting {
     pub(super) stream: UnixStream,
+    /// What came behind the greeting.
+    pub(super) behind: BytesMut,
     pub(super) session: SessionId,
     pub(super) oldest: u64,
     pub(super) newest: u64,
@@ -57,11 +59,11 @@ pub(super) async fn greet(
             oldest,
             newest,
         })) => {
-            // The relay waits for the answer, so nothing is in the buffer behind the greeting. If
-            // nobody receives, the server has ended.
+            // If nobody receives, the server has ended.
             let _ended = greeted
                 .send(Greeting {
                     stream,
+                    behind: buffer,
                     session,
                     oldest,
                     newest,
@@ -110,6 +112,8 @@ pub(super) struct Connection {
     source: OwnedReadHalf,
     sink: OwnedWriteHalf,
     buffer: BytesMut,
+    /// The buffer may hold whole units.
+    unread: bool,
     out: BytesMut,
 }
 
@@ -134,13 +138,14 @@ pub(super) async fn step(connection: &mut Option<Connection>) -> Step {
 }
 
 impl Connection {
-    pub(super) fn new(stream: UnixStream, session: SessionId, next: u64) -> Self {
+    pub(super) fn new(stream: UnixStream, behind: BytesMut, session: SessionId, next: u64) -> Self {
         let (source, sink) = stream.into_split();
         let mut connection = Self {
             session,
             source,
             sink,
-            buffer: BytesMut::new(),
+            unread: !behind.is_empty(),
+            buffer: behind,
             out: BytesMut::new(),
         };
         connection.say(&Unit::Resume { next });
@@ -162,6 +167,9 @@ impl Connection {
     }
 
     async fn step(&mut self) -> Step {
+        if std::mem::take(&mut self.unread) {
+            return self.units();
+        }
         self.buffer.reserve(CHUNK);
         tokio::select! {
             read = self.source.read_buf(&mut self.buffer) => match read {

@@ -29,8 +29,8 @@ pub(super) struct Live {
 /// What a batch of frames came to.
 #[derive(Debug, Default)]
 pub(super) struct Outcome {
-    /// The snapshot became complete: the whole state.
-    pub(super) snapshot: Option<Played>,
+    /// The snapshot became complete: the whole state, and the sequence number that comes next.
+    pub(super) snapshot: Option<(Played, u64)>,
     /// Changes after it.
     pub(super) updates: Vec<Update>,
     /// Problems of the changes.
@@ -121,7 +121,7 @@ impl Live {
             outcome.updates.extend(received.update);
             outcome.problems.extend(received.problems);
         } else if self.session.in_sync() {
-            outcome.snapshot = Some(self.session.play()?);
+            outcome.snapshot = Some((self.session.play()?, self.session.next_sequence()));
         }
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! A mirror says what its stream said.
 
 use felix_bridge::Session;
+use policy_model::{PolicyModel, Update};
 
 use crate::recording::{RECORDINGS, bodies, play};
 use crate::state::State;
@@ -47,5 +48,35 @@ fn a_session_resumes_at_any_frame() {
             }
             assert_eq!(state, whole, "{name} cut at {cut}");
         }
+    }
+}
+
+/// The model takes every update of every recording, and a mirror leaves it in the same state.
+#[test]
+fn the_model_takes_streams_and_mirrors_alike() {
+    fn model(updates: &[Update]) -> PolicyModel {
+        let mut model = PolicyModel::new();
+        for update in updates {
+            model.apply(update.clone()).unwrap();
+        }
+        assert!(model.in_sync());
+        model
+    }
+    for (name, _) in RECORDINGS {
+        let play = play(name);
+        let stream = model(&play.updates);
+        let mirror = model(&play.session.play().unwrap().updates);
+        assert!(mirror.ip_sets().eq(stream.ip_sets()), "{name}");
+        assert!(mirror.policies().eq(stream.policies()), "{name}");
+        assert!(mirror.profiles().eq(stream.profiles()), "{name}");
+        assert!(mirror.workloads().eq(stream.workloads()), "{name}");
+        assert!(
+            mirror.host_endpoints().eq(stream.host_endpoints()),
+            "{name}"
+        );
+        assert!(mirror.routes().eq(stream.routes()), "{name}");
+        assert!(mirror.hosts().eq(stream.hosts()), "{name}");
+        assert!(mirror.vteps().eq(stream.vteps()), "{name}");
+        assert!(mirror.services().eq(stream.services()), "{name}");
     }
 }

@@ -111,3 +111,32 @@ fn every_recording_decodes_without_invalid_parts() {
         assert_eq!(asked, expected, "{name}");
     }
 }
+
+/// A stream with any byte changed is read to its end, or refused with a reason; nothing panics.
+#[test]
+fn damaged_recordings_are_refused_or_read() {
+    let whole = raw("tiers");
+    let (mut refused, mut read) = (0, 0);
+    for at in (0..whole.len()).step_by(97) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1 << (at % 8);
+        let mut session = Session::new();
+        let mut failed = false;
+        for frame in FrameReader::new(&damaged[..]) {
+            let Ok(frame) = frame else {
+                failed = true;
+                break;
+            };
+            if session.frame(&frame).is_err() {
+                failed = true;
+                break;
+            }
+        }
+        if failed {
+            refused += 1;
+        } else {
+            read += 1;
+        }
+    }
+    assert!(refused > 20 && read > 20, "{refused} refused, {read} read");
+}

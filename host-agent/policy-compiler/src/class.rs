@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use smallvec::SmallVec;
+use table_model::Row;
 
 use crate::atom::Atoms;
 use crate::fingerprint::IdSpace;
@@ -23,6 +24,9 @@ pub(crate) type Bits = SmallVec<[u64; 2]>;
 /// What a group does: for each port group, and in it for each source port group, the number of the
 /// rule that decides.
 pub(crate) type Cells = Box<[u32]>;
+
+/// Number of the group of an address in no set and no net.
+const GROUP_0: u32 = 0;
 
 /// A distinct restriction of labels to the class's atoms.
 #[derive(Clone, Debug, Default)]
@@ -41,6 +45,15 @@ pub(crate) struct Group {
     /// 0 for the behaviour of an address in no set and no net.
     pub id: u32,
     users: u32,
+}
+
+/// A label of hosts that the class sees.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HostLabel {
+    /// The label's content id.
+    pub id: u32,
+    /// Number of the set that it comes to.
+    pub set: u32,
 }
 
 /// A pair of a host's set and a net's set that some address has.
@@ -71,7 +84,7 @@ pub(crate) struct Class {
     /// Id in `acl_source_port`.
     pub source_ports: u32,
     /// Labels of hosts that the class sees, with the set that they come to.
-    pub host_labels: BTreeMap<u32, u32>,
+    pub host_labels: BTreeMap<u32, HostLabel>,
     /// Labels of nets that the class sees.
     pub net_labels: BTreeMap<u32, u32>,
     /// Pairs of labels that the class sees both of.
@@ -145,14 +158,29 @@ impl Class {
         let Some(set) = self.hold_set(label_atoms, atoms, journal) else {
             return;
         };
-        self.host_labels.insert(label, set);
-        let group = self.groups[self.sets[set].group].id;
-        journal.put(rows::host_group(
-            self.id,
-            label_id,
-            self.sets[set].id,
-            group,
-        ));
+        self.host_labels
+            .insert(label, HostLabel { id: label_id, set });
+        if self.shows(set) {
+            journal.put(self.host_row(label_id, set));
+        }
+    }
+
+    /// Whether hosts of a set need a row: one that does what group 0 does needs none, unless it
+    /// may meet a net.
+    fn shows(&self, set: u32) -> bool {
+        self.sets[set].group != GROUP_0 || !self.net_labels.is_empty()
+    }
+
+    fn host_row(&self, label_id: u32, set: u32) -> Row {
+        let set = &self.sets[set];
+        rows::host_group(self.id, label_id, set.id, self.groups[set.group].id)
+    }
+
+    /// Rows of hosts that nets alone make necessary.
+    fn rows_for_nets(&self) -> impl Iterator<Item = Row> {
+        let labels = self.host_labels.values();
+        let labels = labels.filter(|label| self.sets[label.set].group == GROUP_0);
+        labels.map(|label| self.host_row(label.id, label.set))
     }
 
     /// Sees a label of nets.
@@ -170,6 +198,9 @@ impl Class {
         let Some(set) = self.hold_set(label_atoms, atoms, journal) else {
             return;
         };
+        if self.net_labels.is_empty() {
+            self.rows_for_nets().for_each(|row| journal.put(row));
+        }
         self.net_labels.insert(label, set);
         let group = self.groups[self.sets[set].group].id;
         journal.put(rows::net_group(self.id, label_id, self.sets[set].id, group));
@@ -178,7 +209,7 @@ impl Class {
     /// Sees an address with both labels.
     pub(crate) fn add_pair(&mut self, host: u32, net: u32, journal: &mut Journal) {
         let (Some(&host_set), Some(&net_set)) =
-            (self.host_labels.get(&host), self.net_labels.get(&net))
+            (self.host_set(host).as_ref(), self.net_labels.get(&net))
         else {
             return;
         };
@@ -207,7 +238,7 @@ impl Class {
             return;
         }
         let (Some(&host_set), Some(&net_set)) =
-            (self.host_labels.get(&host), self.net_labels.get(&net))
+            (self.host_set(host).as_ref(), self.net_labels.get(&net))
         else {
             return;
         };
@@ -227,16 +258,25 @@ impl Class {
 
     /// No host has the label any more.
     pub(crate) fn drop_host_label(&mut self, label: u32, label_id: u32, journal: &mut Journal) {
-        if let Some(set) = self.host_labels.remove(&label) {
-            journal.gone(rows::host_group_key(self.id, label_id));
+        if let Some(HostLabel { set, .. }) = self.host_labels.remove(&label) {
+            if self.shows(set) {
+                journal.gone(rows::host_group_key(self.id, label_id));
+            }
             self.release_set(set, journal);
         }
+    }
+
+    fn host_set(&self, label: u32) -> Option<u32> {
+        self.host_labels.get(&label).map(|label| label.set)
     }
 
     /// No net has the label any more.
     pub(crate) fn drop_net_label(&mut self, label: u32, label_id: u32, journal: &mut Journal) {
         if let Some(set) = self.net_labels.remove(&label) {
             journal.gone(rows::net_group_key(self.id, label_id));
+            if self.net_labels.is_empty() {
+                self.rows_for_nets().for_each(|row| journal.gone(row.key));
+            }
             self.release_set(set, journal);
         }
     }
@@ -310,7 +350,7 @@ impl Class {
     }
 
     /// The row of a pair, none if the host's own group says the same.
-    fn pair_row(&self, host_set: u32, net_set: u32, group: u32) -> Option<table_model::Row> {
+    fn pair_row(&self, host_set: u32, net_set: u32, group: u32) -> Option<Row> {
         let host = &self.sets[host_set];
         (host.group != group).then(|| {
             rows::pair_group(
@@ -323,7 +363,7 @@ impl Class {
     }
 
     /// Verdict rows of a group: a default, and what differs from it.
-    fn group_rows(&self, group: u32, mut put: impl FnMut(table_model::Row)) {
+    fn group_rows(&self, group: u32, mut put: impl FnMut(Row)) {
         let group = &self.groups[group];
         let default = judge::most_frequent(&group.cells);
         let verdict = |cell: u32| self.judge.verdict(&self.program, cell);
@@ -341,15 +381,11 @@ impl Class {
     }
 
     /// Every row that the class owns, given the ids of labels.
-    pub(crate) fn each_row(
-        &self,
-        label_id: impl Fn(u32) -> u32,
-        put: &mut impl FnMut(table_model::Row),
-    ) {
-        for (&label, &set) in &self.host_labels {
-            let set = &self.sets[set];
-            let group = self.groups[set.group].id;
-            put(rows::host_group(self.id, label_id(label), set.id, group));
+    pub(crate) fn each_row(&self, label_id: impl Fn(u32) -> u32, put: &mut impl FnMut(Row)) {
+        for label in self.host_labels.values() {
+            if self.shows(label.set) {
+                put(self.host_row(label.id, label.set));
+            }
         }
         for (&label, &set) in &self.net_labels {
             let set = &self.sets[set];
@@ -357,7 +393,9 @@ impl Class {
             put(rows::net_group(self.id, label_id(label), set.id, group));
         }
         for (&(host, net), pair) in &self.pairs {
-            self.pair_row(host, net, pair.group).into_iter().for_each(&mut *put);
+            self.pair_row(host, net, pair.group)
+                .into_iter()
+                .for_each(&mut *put);
         }
         for (group, _) in self.groups.iter() {
             self.group_rows(group, &mut *put);

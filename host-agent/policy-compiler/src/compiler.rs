@@ -174,7 +174,11 @@ impl Compiler {
             key: key.clone(),
             action: action.clone(),
         };
-        let site = self.site_rows.pointers.iter().chain(&self.site_rows.next_hops);
+        let site = self
+            .site_rows
+            .pointers
+            .iter()
+            .chain(&self.site_rows.next_hops);
         site.map(row).for_each(&mut put);
         for endpoint in self.endpoints.values() {
             endpoint.pointers.iter().map(row).for_each(&mut put);

@@ -223,13 +223,11 @@ impl Pointers<'_> {
         } = leg;
         self.put(match net {
             IpNet::V4(net) => {
-                let key =
-                    endpoint_source_v4::key(number, net.network().into(), net.prefix_len());
+                let key = endpoint_source_v4::key(number, net.network().into(), net.prefix_len());
                 endpoint_source_v4::source_endpoint(key, class, ports, source_ports)
             }
             IpNet::V6(net) => {
-                let key =
-                    endpoint_source_v6::key(number, net.network().into(), net.prefix_len());
+                let key = endpoint_source_v6::key(number, net.network().into(), net.prefix_len());
                 endpoint_source_v6::source_endpoint(key, class, ports, source_ports)
             }
         });
@@ -268,8 +266,8 @@ pub(crate) fn concerns(member: &Member, locals: &[IpNet]) -> bool {
         Member::Net(net) => locals
             .iter()
             .any(|local| holds(net, local) || holds(local, net)),
-        Member::Port { addr, .. } => locals
-            .iter()
-            .any(|local| family_of(local) == family_of(&IpNet::from(*addr)) && local.contains(addr)),
+        Member::Port { addr, .. } => locals.iter().any(|local| {
+            family_of(local) == family_of(&IpNet::from(*addr)) && local.contains(addr)
+        }),
     }
 }

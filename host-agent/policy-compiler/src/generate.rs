@@ -12,8 +12,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use policy_model::{
-    Config, HostEndpoint, HostEndpointId, HostMetadata, IpSetId, IpSetKind, Member, PolicyId,
-    PolicyModel, ProfileId, Tier, Update, WorkloadEndpoint, WorkloadId,
+    Config, HostEndpoint, HostEndpointId, HostMetadata, IpSet, IpSetId, IpSetKind, Member,
+    PolicyId, PolicyModel, ProfileId, Tier, Update, WorkloadEndpoint, WorkloadId,
 };
 
 use crate::site::{Port, Site, Uplink};
@@ -167,7 +167,8 @@ fn net(choices: &mut Choices) -> IpNet {
     }
     let text = choices.one(&NETS);
     // The list above is of nets.
-    text.parse().unwrap_or_else(|_| IpNet::from(IpAddr::from([10, 0, 0, 0])))
+    text.parse()
+        .unwrap_or_else(|_| IpNet::from(IpAddr::from([10, 0, 0, 0])))
 }
 
 fn member(choices: &mut Choices, kind: IpSetKind) -> Member {
@@ -246,7 +247,11 @@ fn endpoint(choices: &mut Choices, size: Size, number: usize) -> Update {
         });
     }
     let all = pod_addresses();
-    let v4 = if choices.chance(90) { number } else { choices.below(16) };
+    let v4 = if choices.chance(90) {
+        number
+    } else {
+        choices.below(16)
+    };
     let mut nets = vec![IpNet::from(all[v4 % 16])];
     if choices.chance(80) {
         nets.push(IpNet::from(all[16 + number % 16]));
@@ -388,6 +393,9 @@ fn delta(choices: &mut Choices, model: &PolicyModel) -> Option<Update> {
     let ids: Vec<&IpSetId> = model.ip_sets().map(|(id, _)| id).collect();
     let id = (*choices.pick(&ids)?).clone();
     let set = model.ip_set(&id)?;
+    if set.kind == IpSetKind::Net && choices.chance(40) {
+        return cover(choices, id, set);
+    }
     let mut added: Vec<Member> = (0..choices.below(4))
         .map(|_| member(choices, set.kind))
         .filter(|member| !set.members.contains(member))
@@ -397,6 +405,36 @@ fn delta(choices: &mut Choices, model: &PolicyModel) -> Option<Update> {
     let there = set.members.sorted();
     let removed: Vec<Member> = there.into_iter().filter(|_| choices.chance(20)).collect();
     (!added.is_empty() || !removed.is_empty()).then_some(Update::IpSetDelta {
+        id,
+        added,
+        removed,
+        invalid_added: Vec::new(),
+        invalid_removed: Vec::new(),
+    })
+}
+
+/// A wide net comes and the members inside it go, or the other way round, as Felix does to keep
+/// overlaps out of its kernel sets.
+fn cover(choices: &mut Choices, id: IpSetId, set: &IpSet) -> Option<Update> {
+    let wide: IpNet = choices.one(&NETS).parse().ok()?;
+    let inside = |member: &Member| match member {
+        Member::Net(net) => *net != wide && wide.contains(net),
+        Member::Port { .. } => false,
+    };
+    let (mut added, mut removed) = (Vec::new(), Vec::new());
+    if set.members.contains(&Member::Net(wide)) {
+        removed.push(Member::Net(wide));
+        for _ in 0..6 {
+            let member = Member::Net(net(choices));
+            if inside(&member) && !set.members.contains(&member) && !added.contains(&member) {
+                added.push(member);
+            }
+        }
+    } else {
+        added.push(Member::Net(wide));
+        removed.extend(set.members.sorted().into_iter().filter(inside));
+    }
+    Some(Update::IpSetDelta {
         id,
         added,
         removed,

@@ -156,11 +156,7 @@ impl Node {
         let mut group = inherited;
         if !self.groups().contains(&inherited) {
             group = self.groups().first().copied().unwrap_or(inherited);
-            put(
-                u16::try_from(first).unwrap_or(u16::MAX),
-                prefix_len,
-                group,
-            );
+            put(u16::try_from(first).unwrap_or(u16::MAX), prefix_len, group);
         }
         if let Self::Split(_, halves) = self {
             let [low, high] = halves.as_ref();

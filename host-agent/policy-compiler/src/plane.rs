@@ -173,13 +173,7 @@ impl Plane {
         }
         let entry = &self.labels.all[label];
         for class in self.atoms.classes_of(&entry.atoms) {
-            self.classes[class].add_host_label(
-                label,
-                entry.id,
-                &entry.atoms,
-                &self.atoms,
-                journal,
-            );
+            self.classes[class].add_host_label(label, entry.id, &entry.atoms, &self.atoms, journal);
         }
     }
 
@@ -191,13 +185,7 @@ impl Plane {
         }
         let entry = &self.labels.all[label];
         for class in self.atoms.classes_of(&entry.atoms) {
-            self.classes[class].add_net_label(
-                label,
-                entry.id,
-                &entry.atoms,
-                &self.atoms,
-                journal,
-            );
+            self.classes[class].add_net_label(label, entry.id, &entry.atoms, &self.atoms, journal);
         }
     }
 

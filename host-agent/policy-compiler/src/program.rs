@@ -133,7 +133,8 @@ impl ResidualRule {
         hash.word(number(self.protocol) << 32 | number(self.not_protocol));
         for icmp in [self.icmp, self.not_icmp] {
             hash.word(icmp.map_or(0, |icmp| {
-                1 | u64::from(icmp.kind) << 8 | icmp.code.map_or(0, |code| u64::from(code) + 1) << 16
+                1 | u64::from(icmp.kind) << 8
+                    | icmp.code.map_or(0, |code| u64::from(code) + 1) << 16
             }));
         }
         for side in [&self.src, &self.dst] {

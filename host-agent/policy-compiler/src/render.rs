@@ -28,9 +28,20 @@ pub fn row(row: &Row) -> String {
         .params
         .iter()
         .zip(params)
-        .map(|(param, value)| format!("{}={}", param.name, value_text(&param.name, param.bits, value)))
+        .map(|(param, value)| {
+            format!(
+                "{}={}",
+                param.name,
+                value_text(&param.name, param.bits, value)
+            )
+        })
         .collect();
-    format!("{} {key} -> {}({})", table.name, action.name, params.join(", "))
+    format!(
+        "{} {key} -> {}({})",
+        table.name,
+        action.name,
+        params.join(", ")
+    )
 }
 
 fn fields(table: &TableSchema, row: &Row) -> String {
@@ -98,7 +109,10 @@ impl Compiler {
             let name = self.rule(rule.id).map(ToString::to_string);
             let name = name.unwrap_or_default();
             let line = rule_text(rule, &plane.atoms);
-            line_of(&mut text, &format!("{place:>5}  {:08x}  {name}: {line}", rule.id));
+            line_of(
+                &mut text,
+                &format!("{place:>5}  {:08x}  {name}: {line}", rule.id),
+            );
         }
         for (title, id, rows) in [
             ("ports", class.ports, self.shared.port_rows(class.ports)),
@@ -112,7 +126,10 @@ impl Compiler {
             for row in rows {
                 let protocol = Protocol(row.protocol);
                 let (port, len, group) = (row.port, row.prefix_len, row.group);
-                line_of(&mut text, &format!("       {protocol} {port}/{len} -> {group}"));
+                line_of(
+                    &mut text,
+                    &format!("       {protocol} {port}/{len} -> {group}"),
+                );
             }
         }
         line_of(&mut text, "\ngroups");
@@ -129,24 +146,30 @@ impl Compiler {
                 );
             }
         }
-        for (title, labels) in [
-            ("labels of hosts", &class.host_labels),
-            ("labels of nets", &class.net_labels),
-        ] {
+        let hosts = class
+            .host_labels
+            .values()
+            .map(|label| (label.id, label.set));
+        let nets = class.net_labels.iter();
+        let nets = nets.map(|(label, set)| (plane.labels.all[*label].id, *set));
+        let seen: [(&str, Vec<(u32, u32)>); 2] = [
+            ("labels of hosts", hosts.collect()),
+            ("labels of nets", nets.collect()),
+        ];
+        for (title, labels) in seen {
             line_of(&mut text, &format!("\n{title}"));
             for (label, set) in labels {
-                let set = &class.sets[*set];
-                let (label, group) = (plane.labels.all[*label].id, class.groups[set.group].id);
+                let set = &class.sets[set];
+                let group = class.groups[set.group].id;
                 let mine = class.atoms.iter().enumerate();
                 let atoms: Vec<String> = mine
                     .filter(|(place, _)| set.bits[place / 64] >> (place % 64) & 1 == 1)
                     .map(|(_, atom)| plane.atoms.all[*atom].key.to_string())
                     .collect();
-                let atoms = atoms.join(", ");
-                line_of(
-                    &mut text,
-                    &format!("       {label:08x} -> set {:08x} group {group:08x}: {atoms}", set.id),
-                );
+                let (set, atoms) = (set.id, atoms.join(", "));
+                let line =
+                    format!("       {label:08x} -> set {set:08x} group {group:08x}: {atoms}");
+                line_of(&mut text, &line);
             }
         }
         text
@@ -187,7 +210,10 @@ fn rule_text(rule: &ResidualRule, atoms: &Atoms) -> String {
             say("or in", ports_text(&rule.alternative));
         }
     }
-    for (what, protocol) in [("protocol", rule.protocol), ("not protocol", rule.not_protocol)] {
+    for (what, protocol) in [
+        ("protocol", rule.protocol),
+        ("not protocol", rule.not_protocol),
+    ] {
         if let Some(protocol) = protocol {
             say(what, protocol.to_string());
         }

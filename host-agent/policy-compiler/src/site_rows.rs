@@ -25,12 +25,7 @@ pub(crate) struct SiteRows {
 }
 
 impl SiteRows {
-    pub(crate) fn new(
-        model: &PolicyModel,
-        semantics: &Semantics,
-        site: &Site,
-        epoch: u16,
-    ) -> Self {
+    pub(crate) fn new(model: &PolicyModel, semantics: &Semantics, site: &Site, epoch: u16) -> Self {
         let mut rows = Self::default();
         let config = model.config();
         let judged = !semantics.policy_only;
@@ -58,7 +53,9 @@ impl SiteRows {
             let host = model
                 .hostname()
                 .and_then(|name| model.hosts().find(|(there, _)| *there == name));
-            let addresses = host.iter().flat_map(|(_, host)| host.v4.iter().chain(&host.v6));
+            let addresses = host
+                .iter()
+                .flat_map(|(_, host)| host.v4.iter().chain(&host.v6));
             for net in addresses {
                 rows.point(match net.addr() {
                     IpAddr::V4(addr) => route_v4::to_host(route_v4::key(addr.into(), 32)),

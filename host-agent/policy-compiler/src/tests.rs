@@ -3,8 +3,8 @@
 mod agree;
 mod cases;
 mod full;
-mod hitless;
 mod history;
+mod hitless;
 mod reach;
 
 use proptest::prelude::ProptestConfig;

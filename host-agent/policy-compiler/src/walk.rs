@@ -193,7 +193,11 @@ impl Walker {
             let allow = leg.allow;
             walk.legs.push(leg);
             if !allow {
-                return Err(denial(ids, DropReason::EgressClosed, DropReason::EgressPolicy));
+                return Err(denial(
+                    ids,
+                    DropReason::EgressClosed,
+                    DropReason::EgressPolicy,
+                ));
             }
         }
         if let Some((_, ids)) = local {
@@ -277,7 +281,11 @@ impl Walker {
         let address = FieldValue::Exact(number(remote));
         let hits = &mut leg.hits;
 
-        let service = [address, protocol, FieldValue::Exact(u128::from(remote_port))];
+        let service = [
+            address,
+            protocol,
+            FieldValue::Exact(u128::from(remote_port)),
+        ];
         let host_label = self
             .exact(by_family(remote, "acl_service"), &service, hits)
             .or_else(|| self.exact(by_family(remote, "acl_host"), &[address], hits));
@@ -302,7 +310,11 @@ impl Walker {
             if host.0 == 0 {
                 group = net.1;
             } else {
-                let key = [exact(class), FieldValue::Exact(host.0), FieldValue::Exact(net.0)];
+                let key = [
+                    exact(class),
+                    FieldValue::Exact(host.0),
+                    FieldValue::Exact(net.0),
+                ];
                 group = first(self.exact("acl_pair_group", &key, hits)).unwrap_or(group);
             }
         }

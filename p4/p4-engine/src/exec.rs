@@ -131,6 +131,16 @@ impl Run<'_> {
                     set!(d, if get!(c) == 0 { get!(b) } else { get!(a) });
                 }
                 Op::SignExtend { d, a, bits } => set!(d, wide::extend_limb(get!(a), bits)),
+                Op::Slice { d, a, shift, bits } => {
+                    let low = get!(a) >> shift;
+                    let value = if u32::from(shift) + u32::from(bits) > 64 {
+                        low | (get!(a.wrapping_add(1)) << (64 - shift))
+                    } else {
+                        low
+                    };
+                    set!(d, value & (u64::MAX >> (64 - bits)));
+                }
+                Op::Pack { d, x, n } => compute::pack(file, &code.packs[usize::from(x)], d, n),
                 Op::Jump { to } => match self.jump(pass, pc, to) {
                     Some(to) => pc = to,
                     None => return,

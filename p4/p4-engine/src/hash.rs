@@ -49,6 +49,21 @@ impl Algorithm {
     }
 }
 
+/// One limb's part of a sum of 16-bit words: `limb << shift`, folded once.
+#[inline]
+pub(crate) fn term_of(limb: u64, shift: u8) -> u64 {
+    let [low, high] = [limb & 0xffff_ffff, limb >> 32];
+    (low << shift) + (high << shift)
+}
+
+/// Folds a sum of 16-bit words, carries above, and inverts it.
+pub(crate) fn fold16(mut sum: u64) -> u16 {
+    while sum > 0xffff {
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    !low16(sum)
+}
+
 /// The internet checksum (RFC 1071) over big-endian 16-bit words; an odd last byte is a high byte.
 pub(crate) fn csum16(bytes: &[u8]) -> u16 {
     let mut sum = 0u64;
@@ -60,10 +75,7 @@ pub(crate) fn csum16(bytes: &[u8]) -> u16 {
     let rest = words.remainder();
     tail[..rest.len()].copy_from_slice(rest);
     sum += u64::from(u32::from_be_bytes(tail));
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !low16(sum)
+    fold16(sum)
 }
 
 fn low16(number: u64) -> u16 {
@@ -92,10 +104,24 @@ fn crc8(bytes: &[u8]) -> u8 {
 
 /// Polynomial 0x8005 reflected, start 0 (CRC-16/ARC).
 fn crc16(bytes: &[u8]) -> u16 {
-    bytes.iter().fold(0u16, |crc, &byte| {
+    let mut crc = 0u16;
+    let mut words = bytes.chunks_exact(8);
+    for word in &mut words {
         let [low, high] = crc.to_le_bytes();
-        CRC16[usize::from(low ^ byte)] ^ u16::from(high)
-    })
+        crc = CRC16[7][usize::from(word[0] ^ low)]
+            ^ CRC16[6][usize::from(word[1] ^ high)]
+            ^ CRC16[5][usize::from(word[2])]
+            ^ CRC16[4][usize::from(word[3])]
+            ^ CRC16[3][usize::from(word[4])]
+            ^ CRC16[2][usize::from(word[5])]
+            ^ CRC16[1][usize::from(word[6])]
+            ^ CRC16[0][usize::from(word[7])];
+    }
+    for byte in words.remainder() {
+        let [low, high] = crc.to_le_bytes();
+        crc = CRC16[0][usize::from(low ^ byte)] ^ u16::from(high);
+    }
+    crc
 }
 
 /// Polynomial 0x1021, start 0xffff, nothing reflected (CRC-16/CCITT-FALSE).
@@ -109,14 +135,17 @@ fn crc_ccitt(bytes: &[u8]) -> u16 {
 /// Polynomial 0x04c11db7 reflected, start and final xor all ones (CRC-32).
 fn crc32(bytes: &[u8]) -> u32 {
     let mut crc = u32::MAX;
-    let mut words = bytes.chunks_exact(4);
+    let mut words = bytes.chunks_exact(8);
     for word in &mut words {
-        let [a, b, c, d] =
-            (crc ^ u32::from_le_bytes([word[0], word[1], word[2], word[3]])).to_le_bytes();
-        crc = CRC32[3][usize::from(a)]
-            ^ CRC32[2][usize::from(b)]
-            ^ CRC32[1][usize::from(c)]
-            ^ CRC32[0][usize::from(d)];
+        let [a, b, c, d] = crc.to_le_bytes();
+        crc = CRC32[7][usize::from(word[0] ^ a)]
+            ^ CRC32[6][usize::from(word[1] ^ b)]
+            ^ CRC32[5][usize::from(word[2] ^ c)]
+            ^ CRC32[4][usize::from(word[3] ^ d)]
+            ^ CRC32[3][usize::from(word[4])]
+            ^ CRC32[2][usize::from(word[5])]
+            ^ CRC32[1][usize::from(word[6])]
+            ^ CRC32[0][usize::from(word[7])];
     }
     for &byte in words.remainder() {
         crc = CRC32[0][usize::from(crc.to_le_bytes()[0] ^ byte)] ^ (crc >> 8);
@@ -175,8 +204,9 @@ static CCITT: [u16; 256] = {
     table
 };
 
-static CRC16: [u16; 256] = {
-    let mut table = [0u16; 256];
+/// Tables for eight bytes at a time: `CRC16[k][b]` is byte `b` followed by `k` zero bytes.
+static CRC16: [[u16; 256]; 8] = {
+    let mut tables = [[0u16; 256]; 8];
     let mut at = 0usize;
     let mut start = 0u16;
     while at < 256 {
@@ -190,16 +220,26 @@ static CRC16: [u16; 256] = {
             };
             bit += 1;
         }
-        table[at] = crc;
+        tables[0][at] = crc;
         at += 1;
         start += 1;
     }
-    table
+    let mut k = 1;
+    while k < 8 {
+        let mut at = 0usize;
+        while at < 256 {
+            let before = tables[k - 1][at];
+            tables[k][at] = (before >> 8) ^ tables[0][(before & 0xff) as usize];
+            at += 1;
+        }
+        k += 1;
+    }
+    tables
 };
 
-/// Tables for four bytes at a time: `CRC32[k][b]` is byte `b` followed by `k` zero bytes.
-static CRC32: [[u32; 256]; 4] = {
-    let mut tables = [[0u32; 256]; 4];
+/// As [`CRC16`].
+static CRC32: [[u32; 256]; 8] = {
+    let mut tables = [[0u32; 256]; 8];
     let mut at = 0usize;
     let mut start = 0u32;
     while at < 256 {
@@ -218,7 +258,7 @@ static CRC32: [[u32; 256]; 4] = {
         start += 1;
     }
     let mut k = 1;
-    while k < 4 {
+    while k < 8 {
         let mut at = 0usize;
         while at < 256 {
             let before = tables[k - 1][at];
@@ -264,6 +304,33 @@ mod tests {
         assert_eq!(Algorithm::Crc16.compute(check), 0xbb3d);
         assert_eq!(Algorithm::CrcCcitt.compute(check), 0x29b1);
         assert_eq!(Algorithm::Crc32.compute(check), 0xcbf4_3926);
+    }
+
+    /// The table-driven forms against the definition, a bit at a time.
+    #[test]
+    fn long_inputs_equal_the_bitwise_definition() {
+        let bytes: Vec<u8> = (0u8..=255).map(|byte| byte.wrapping_mul(37)).collect();
+        for len in [0, 1, 7, 8, 9, 37, 64, 255] {
+            let (mut a, mut b) = (0u16, u32::MAX);
+            for byte in &bytes[..len] {
+                a ^= u16::from(*byte);
+                b ^= u32::from(*byte);
+                for _ in 0..8 {
+                    a = if a & 1 == 1 {
+                        (a >> 1) ^ 0xa001
+                    } else {
+                        a >> 1
+                    };
+                    b = if b & 1 == 1 {
+                        (b >> 1) ^ 0xedb8_8320
+                    } else {
+                        b >> 1
+                    };
+                }
+            }
+            assert_eq!(Algorithm::Crc16.compute(&bytes[..len]), u64::from(a));
+            assert_eq!(Algorithm::Crc32.compute(&bytes[..len]), u64::from(!b));
+        }
     }
 
     /// The example of RFC 1071, section 3.

@@ -234,6 +234,20 @@ pub(crate) enum Op {
         n: u16,
     },
 
+    /// `bits` (at most 64) bits of the limbs at `a`, from bit `shift` (below 64) up.
+    Slice {
+        d: Slot,
+        a: Slot,
+        shift: u8,
+        bits: u8,
+    },
+    /// `n` limbs put together from moves `x`.
+    Pack {
+        d: Slot,
+        x: u16,
+        n: u16,
+    },
+
     /// Element `i` of access `x`; zero beyond the end.
     LoadIndexed {
         d: Slot,
@@ -443,6 +457,16 @@ pub(crate) struct KeyMove {
     pub(crate) shift: i8,
 }
 
+/// One limb that goes into a value put together from several.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Deposit {
+    pub(crate) src: Slot,
+    /// Limb of the result.
+    pub(crate) limb: u16,
+    /// Bits to shift left, or right when negative.
+    pub(crate) shift: i8,
+}
+
 /// Where a key field lies in the packed key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct KeyPlace {
@@ -555,6 +579,20 @@ pub(crate) struct CalculationCode {
     pub(crate) algorithm: crate::hash::Algorithm,
     pub(crate) inputs: Vec<CalculationInput>,
     pub(crate) payload: bool,
+    /// The same as a sum of words, for an internet checksum over fields whose places are known.
+    pub(crate) sum: Option<SumCode>,
+}
+
+/// An internet checksum without putting the bytes together: each limb of each field counts with
+/// the power of two that its place in its 16-bit word gives it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct SumCode {
+    /// Validity slots; if one is zero, fields are missing and the places are others.
+    pub(crate) guards: Vec<Slot>,
+    /// Slot and bits to shift left (below 16).
+    pub(crate) terms: Vec<(Slot, u8)>,
+    /// What constants add.
+    pub(crate) constant: u64,
 }
 
 /// Fields that survive a clone, resubmit or recirculate, or that a digest has.
@@ -600,6 +638,7 @@ pub(crate) struct Code {
     pub(crate) tables: Vec<TableCode>,
     pub(crate) selects: Vec<SelectCode>,
     pub(crate) accesses: Vec<Box<[Slot]>>,
+    pub(crate) packs: Vec<Box<[Deposit]>>,
     pub(crate) calculations: Vec<CalculationCode>,
     pub(crate) field_lists: Vec<FieldListCode>,
     pub(crate) drops: Vec<DropCode>,

@@ -280,6 +280,39 @@ impl Program {
         lower::lower(&document)
     }
 
+    /// Says what the JSON does not: p4c writes every table that has entries as if they were const
+    /// and as large as they are many; p4info knows better (`is_const_table`, `size`).
+    pub fn declare_table(&mut self, table: TableIndex, max_size: usize, const_entries: bool) {
+        let info = &mut self.tables[table.position()];
+        info.max_size = max_size;
+        info.const_entries = const_entries;
+    }
+
+    /// One line on the size of the compiled form, for people.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        format!(
+            "{} operations, {} tables, {} selects, {} limbs a packet, {} constants",
+            self.fast.ops.len(),
+            self.tables.len(),
+            self.fast.selects.len(),
+            self.layout.fields_end,
+            self.constants.len(),
+        )
+    }
+
+    /// The compiled operations, one a line, with their positions; for people who tune programs.
+    #[must_use]
+    pub fn listing(&self) -> String {
+        use std::fmt::Write as _;
+        let mut text = String::new();
+        for (at, op) in self.fast.ops.iter().enumerate() {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{at:5} {op:?}");
+        }
+        text
+    }
+
     pub(crate) fn empty() -> Self {
         Self {
             tables: Vec::new(),

@@ -6,6 +6,8 @@
 
 mod offload;
 mod packet_socket;
+#[cfg(test)]
+mod tests;
 
 use std::{
     io,

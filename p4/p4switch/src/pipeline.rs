@@ -159,7 +159,7 @@ impl Pipeline {
                 .controller_packet_metadata
                 .iter()
                 .find(|header| named(header.preamble.as_ref()).1 == name)
-                .map(|header| ControllerHeader::load(header, &program))
+                .map(ControllerHeader::load)
                 .transpose()
         };
         Ok(Self {

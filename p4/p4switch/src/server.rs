@@ -16,7 +16,7 @@ const LARGEST_REQUEST: usize = 64 << 20;
 /// Requests under way on one connection.
 const REQUESTS: usize = 256;
 /// How long requests under way may take when the switch stops.
-const DRAIN: Duration = Duration::from_secs(2);
+const DRAIN: Duration = Duration::from_millis(300);
 /// A client that does not answer pings for this long is gone, and so is its claim.
 const KEEPALIVE: Duration = Duration::from_secs(10);
 

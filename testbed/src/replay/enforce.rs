@@ -2,18 +2,21 @@
 
 mod rounds;
 
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
-use policy_compiler::{CompileError, Compiler};
-use policy_model::{ChangeSet, Flow, PolicyModel, Semantics};
-use table_model::Phase;
+use policy_compiler::{CompileError, Compiler, EndpointState};
+use policy_model::{ChangeSet, Flow, PolicyModel, Semantics, WorkloadId};
+use table_model::{ActionCall, Phase, RowKey, TableSnapshot, Update};
 use thiserror::Error;
 
 use super::report::Summary;
 use super::trial::Fate;
 use crate::packet::{Link, first_packet};
 use crate::progress::Progress;
-use crate::target::{Ports, Probe, Rows, Target, TargetError, TargetKind};
+use crate::target::{
+    Batch, Bmv2, EGRESS_THREADS, Ports, Probe, Rows, Soft, Target, TargetError, TargetKind,
+};
 
 /// Packets that are under way at once.
 const BATCH: usize = 256;
@@ -62,12 +65,14 @@ impl Enforcement {
     /// The target cannot be started or reached.
     pub(crate) fn new(
         kind: TargetKind,
-        _p4runtime: &str,
+        bmv2: &str,
         semantics: &Semantics,
     ) -> Result<Option<Self>, EnforceError> {
         let target: Box<dyn Target> = match kind {
             TargetKind::None => return Ok(None),
-            TargetKind::Rows | TargetKind::Soft | TargetKind::Bmv2 => Box::new(Rows::new()),
+            TargetKind::Rows => Box::new(Rows::new()),
+            TargetKind::Soft => Box::new(Soft::start()?),
+            TargetKind::Bmv2 => Box::new(Bmv2::start(bmv2)?),
         };
         Ok(Some(Self {
             compiler: Compiler::new(target.capability().clone(), semantics.clone()),
@@ -82,6 +87,30 @@ impl Enforcement {
         }))
     }
 
+    /// Compiles what a new session changed and writes it: how many entries were touched that are
+    /// as they were before? There should be none. (Entries that are
+    /// there for the length of the change only are not counted.)
+    ///
+    /// # Errors
+    /// See [`EnforceError`].
+    pub(crate) fn commit_session(
+        &mut self,
+        model: &PolicyModel,
+        changes: &ChangeSet,
+    ) -> Result<u64, EnforceError> {
+        let before = self.compiler.snapshot();
+        let touched = self.commit_phases(model, changes)?;
+        let after = self.compiler.snapshot();
+        let updates = touched.iter().flat_map(|phase| &phase.updates);
+        let keys: BTreeSet<_> = updates.map(Update::key).collect();
+        let same = |key: &&&RowKey| {
+            before
+                .get(key)
+                .is_some_and(|action| after.get(key) == Some(action))
+        };
+        Ok(keys.iter().filter(same).count() as u64)
+    }
+
     /// Compiles what changed and writes it.
     ///
     /// # Errors
@@ -91,6 +120,14 @@ impl Enforcement {
         model: &PolicyModel,
         changes: &ChangeSet,
     ) -> Result<(), EnforceError> {
+        self.commit_phases(model, changes).map(drop)
+    }
+
+    fn commit_phases(
+        &mut self,
+        model: &PolicyModel,
+        changes: &ChangeSet,
+    ) -> Result<Vec<Phase>, EnforceError> {
         let started = Instant::now();
         self.ports.follow(model);
         let commit = self.compiler.commit(model, changes, self.ports.site())?;
@@ -100,7 +137,7 @@ impl Enforcement {
         let started = Instant::now();
         self.target.apply(&commit.phases)?;
         self.write += started.elapsed();
-        Ok(())
+        Ok(commit.phases)
     }
 
     /// Entries inserted, modified and deleted so far, connections' epochs aside.
@@ -140,6 +177,13 @@ impl Enforcement {
     ) -> Result<(), EnforceError> {
         let mut probes = Vec::with_capacity(batch.len());
         let mut exits = Vec::with_capacity(batch.len());
+        let open = |id: &WorkloadId| {
+            matches!(
+                self.compiler.endpoint_state(id),
+                Some(EndpointState::Enforced | EndpointState::Partly { .. })
+            )
+        };
+        let sentinels = self.ports.sentinels(model, open, EGRESS_THREADS);
         for index in batch {
             let flow = flows[*index];
             // Behind no port nobody can send.
@@ -160,7 +204,7 @@ impl Enforcement {
             exits.push((*index, exit));
         }
         let started = Instant::now();
-        let left = self.target.send(&probes)?;
+        let left = self.target.send(&Batch { probes, sentinels })?;
         self.packets += started.elapsed();
         for ((index, exit), left) in exits.into_iter().zip(left) {
             fates[index] = match left {
@@ -192,12 +236,12 @@ impl Enforcement {
     pub(crate) fn finish(mut self, summary: &mut Summary) -> Result<(), EnforceError> {
         let there = self.target.read()?;
         let written = self.compiler.snapshot();
-        let absent = |of: &table_model::TableSnapshot, from: &table_model::TableSnapshot| {
+        let absent = |of: &TableSnapshot, from: &TableSnapshot| {
             of.iter().filter(|(key, _)| from.get(key).is_none()).count()
         };
         let missing = absent(&written, &there);
         let extra = absent(&there, &written);
-        let differs = |key: &table_model::RowKey, action: &table_model::ActionCall| {
+        let differs = |key: &RowKey, action: &ActionCall| {
             written.get(key).is_some_and(|wanted| wanted != action)
         };
         let changed = there
@@ -213,6 +257,7 @@ impl Enforcement {
         }
         summary.target.clone_from(&self.target.capability().target);
         summary.entries = u64::try_from(there.len()).unwrap_or(u64::MAX);
+        summary.fingerprint = fingerprint(&there);
         summary.commits = self.commits;
         summary.seconds.compile = self.compile.as_secs_f64();
         summary.seconds.write = self.write.as_secs_f64();
@@ -225,3 +270,28 @@ fn updates(phases: &[Phase]) -> u64 {
     let updates: usize = phases.iter().map(|phase| phase.updates.len()).sum();
     u64::try_from(updates).unwrap_or(u64::MAX)
 }
+
+/// FNV-1a of all rows in order, but for the settings, whose epoch counts the rounds of packets.
+fn fingerprint(rows: &TableSnapshot) -> String {
+    let mut sorted: Vec<_> = rows
+        .iter()
+        .filter(|(key, _)| key.table != p4_tables::acl_settings::TABLE)
+        .collect();
+    sorted.sort_unstable();
+    let mut hash = 0xcbf2_9ce4_8422_2325_u64;
+    for (key, action) in sorted {
+        let (table, action_id) = (key.table.0.to_be_bytes(), action.action.0.to_be_bytes());
+        let bytes = table
+            .iter()
+            .chain(&key.bytes)
+            .chain(&action_id)
+            .chain(&action.params);
+        for byte in bytes {
+            hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+    format!("{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,10 +15,11 @@ use std::net::IpAddr;
 
 use policy_model::{Flow, L4, PolicyModel, Protocol};
 
+use crate::packet::can_be_sent;
 use edges::Edges;
 use random::{Deck, Random};
 
-const MOST_SOURCE_PORTS: u16 = 64;
+const MOST_SOURCE_PORTS: u16 = 256;
 
 /// Makes up to `count` different flows.
 pub(crate) fn flows(model: &PolicyModel, count: usize, seed: u64) -> Vec<Flow> {
@@ -32,28 +33,32 @@ pub(crate) fn flows(model: &PolicyModel, count: usize, seed: u64) -> Vec<Flow> {
     for sources in 1..=MOST_SOURCE_PORTS {
         for (family, v4) in families.iter_mut().zip([true, false]) {
             family.1 = edges.l4s(v4, sources);
+            let any = family.0.first().copied();
+            family.1.retain(|(protocol, l4)| {
+                any.is_some_and(|(src, dst)| {
+                    can_be_sent(&Flow {
+                        src,
+                        dst,
+                        protocol: *protocol,
+                        l4: *l4,
+                    })
+                })
+            });
         }
         whole = families.iter().map(size).sum();
         if whole >= count {
             break;
         }
     }
-    let mut flows = Vec::new();
-    for family in &families {
-        if family.0.is_empty() {
-            continue;
-        }
-        let share = if whole <= count {
-            size(family)
-        } else {
-            // Each family gets its part of what is asked for, and never nothing.
-            (count * size(family) / whole)
-                .max(count / 10)
-                .min(size(family))
-        };
-        flows.extend(deal(family, share, &mut random));
-    }
-    flows.truncate(count);
+    // Each family gets its part of what is asked for, and IPv6 never nothing.
+    let [v4, v6] = &families;
+    let part = count * size(v6) / whole.max(1);
+    let six = part
+        .max(count / 10)
+        .max(count.saturating_sub(size(v4)))
+        .min(size(v6));
+    let mut flows = deal(v4, (count - six.min(count)).min(size(v4)), &mut random);
+    flows.extend(deal(v6, six.min(count), &mut random));
     flows
 }
 
@@ -69,6 +74,9 @@ fn deal((pairs, l4s): &Family, count: usize, random: &mut Random) -> Vec<Flow> {
         l4: l4s[l4].1,
     };
     let whole = pairs.len() * l4s.len();
+    if whole == 0 {
+        return Vec::new();
+    }
     if count >= whole {
         return (0..whole)
             .map(|n| flow(n / l4s.len(), n % l4s.len()))

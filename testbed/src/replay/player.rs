@@ -81,6 +81,7 @@ pub(crate) struct Player {
     store: Duration,
     evaluate: Duration,
     writes: Vec<u64>,
+    rewritten: u64,
     progress: Progress,
 }
 
@@ -92,7 +93,7 @@ impl Player {
     pub(crate) fn new(args: &Args, trials: Vec<Trial>) -> Result<Self, PlayError> {
         let semantics = args.semantics();
         Ok(Self {
-            enforcement: Enforcement::new(args.target, &args.p4runtime, &semantics)?,
+            enforcement: Enforcement::new(args.target, &args.bmv2, &semantics)?,
             semantics,
             commit_every: usize::try_from(args.commit_every).unwrap_or(usize::MAX),
             generate: args.generate,
@@ -105,6 +106,7 @@ impl Player {
             store: Duration::ZERO,
             evaluate: Duration::ZERO,
             writes: Vec::new(),
+            rewritten: 0,
             progress: Progress::new(),
         })
     }
@@ -130,6 +132,7 @@ impl Player {
         // The first session's snapshot fills the model itself, which is not in sync before; a later
         // one fills a model of its own, and the old state stays until it is complete.
         let mut staged = self.model.in_sync().then(PolicyModel::new);
+        let mut restarted = false;
         let before = self.writes_so_far();
         for (index, frame) in frames.iter().enumerate() {
             let update = self.decode(path, index, frame, &mut session)?;
@@ -146,6 +149,7 @@ impl Player {
             if came_in_sync {
                 if let Some(staged) = staged.take() {
                     self.model.replace_with(staged);
+                    restarted = true;
                 }
                 if last && self.generate > 0 {
                     points = self.points(index, frames.len());
@@ -161,7 +165,7 @@ impl Player {
                 || index + 1 == frames.len()
                 || (index + 1).is_multiple_of(self.commit_every);
             if flush && self.model.in_sync() && staged.is_none() {
-                self.commit()?;
+                self.commit(std::mem::take(&mut restarted))?;
             }
             if !due.is_empty() {
                 self.try_flows(&due, report)?;
@@ -191,6 +195,7 @@ impl Player {
             target: "none".into(),
             frames: self.frames,
             writes: self.writes,
+            rewritten: self.rewritten,
             refused_policies,
             refusals,
             problems: self.problems,
@@ -280,11 +285,14 @@ impl Player {
         flows.into_iter().enumerate().map(trial).collect()
     }
 
-    fn commit(&mut self) -> Result<(), PlayError> {
+    fn commit(&mut self, restarted: bool) -> Result<(), PlayError> {
         let changes = self.model.take_changes();
-        if let Some(enforcement) = &mut self.enforcement
-            && !changes.is_empty()
-        {
+        let Some(enforcement) = &mut self.enforcement else {
+            return Ok(());
+        };
+        if restarted {
+            self.rewritten += enforcement.commit_session(&self.model, &changes)?;
+        } else if !changes.is_empty() {
             enforcement.commit(&self.model, &changes)?;
         }
         Ok(())

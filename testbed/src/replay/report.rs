@@ -67,10 +67,14 @@ pub(crate) struct Summary {
     pub(crate) frames: u64,
     /// Entries in the target's tables at the end.
     pub(crate) entries: u64,
+    /// Hash of those entries: equal for equal policy, whatever the history.
+    pub(crate) fingerprint: String,
     /// Commits.
     pub(crate) commits: u64,
     /// Entries inserted, modified and deleted for each stream.
     pub(crate) writes: Vec<u64>,
+    /// Entries that a new session's snapshot touched though they are as they were before.
+    pub(crate) rewritten: u64,
     /// Policies and profiles that are not enforced as they are.
     pub(crate) refused_policies: u64,
     /// Everything that is not enforced exactly, for people.
@@ -169,8 +173,12 @@ impl Report {
 fn people(summary: &Summary, counts: &Counts) -> io::Result<()> {
     plain(&format!("target          {}", summary.target))?;
     plain(&format!("frames          {}", summary.frames))?;
-    plain(&format!("entries         {}", summary.entries))?;
+    plain(&format!(
+        "entries         {} ({})",
+        summary.entries, summary.fingerprint
+    ))?;
     plain(&format!("writes          {:?}", summary.writes))?;
+    plain(&format!("rewritten       {}", summary.rewritten))?;
     plain(&format!(
         "refused         {} policies and profiles",
         summary.refused_policies

@@ -1,15 +1,19 @@
 //! Who is plugged in where: ports for the workloads of a stream, and an uplink.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr};
 
 use policy_compiler::{Port, Site, Uplink};
-use policy_model::PolicyModel;
+use policy_model::{PolicyModel, WorkloadId};
+
+use crate::packet::arp_request;
 
 /// The uplink's port; workloads come behind it.
 const UPLINK: u16 = 1;
 /// Below bmv2's drop port (511), with room for a port to the controller.
 const LAST: u16 = 509;
+/// Benchmarking range (RFC 2544): nobody's address in any recording.
+const UPLINK_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 18, 255, 254);
 const UPLINK_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const NEIGHBOUR_MAC: [u8; 6] = [2, 0, 0, 1, 0, 1];
 
@@ -24,7 +28,8 @@ pub(crate) struct Attachment {
     pub(crate) peer: [u8; 6],
 }
 
-/// Ports by interface. An interface keeps its port while an endpoint names it.
+/// Ports by interface. An interface keeps its port while an endpoint names it, and where nobody is
+/// in the way its number follows from its name, so that equal states have equal rows.
 #[derive(Debug)]
 pub(crate) struct Ports {
     site: Site,
@@ -39,7 +44,7 @@ impl Ports {
                 port: UPLINK,
                 interface: "uplink".into(),
                 mac: UPLINK_MAC,
-                addresses: Vec::new(),
+                addresses: vec![UPLINK_ADDRESS.into()],
                 next_hop_mac: NEIGHBOUR_MAC,
                 neighbours: Vec::new(),
             }),
@@ -79,13 +84,16 @@ impl Ports {
             if self.site.workload_ports.contains_key(name) {
                 continue;
             }
-            let Some(number) = self.free.pop_first() else {
+            let wanted = preferred(name);
+            let next = self.free.range(wanted..).next().or(self.free.first());
+            let Some(number) = next.copied() else {
                 tracing::warn!(
                     interface = name,
                     "No port is left; the endpoint stays unplugged"
                 );
                 continue;
             };
+            self.free.remove(&number);
             let [high, low] = number.to_be_bytes();
             let port = Port {
                 number,
@@ -112,4 +120,35 @@ impl Ports {
             peer: self.site.gateway_mac,
         })
     }
+
+    /// ARP requests that the pipeline answers whatever the policy says: one through an open port of
+    /// each remainder of the port number by `threads`.
+    pub(crate) fn sentinels(
+        &self,
+        model: &PolicyModel,
+        is_open: impl Fn(&WorkloadId) -> bool,
+        threads: u16,
+    ) -> Vec<(u16, Vec<u8>)> {
+        let mut sentinels = BTreeMap::new();
+        let gateway = p4_tables::GATEWAY_V4;
+        for (_, endpoint) in model.workloads().filter(|(id, _)| is_open(id)) {
+            if let Some(port) = self.site.workload_ports.get(&endpoint.interface) {
+                let mac = endpoint.mac.or(port.mac).unwrap_or_default();
+                let frame = (port.number, arp_request(mac, gateway));
+                sentinels.entry(port.number % threads).or_insert(frame);
+            }
+        }
+        let frame = (UPLINK, arp_request(NEIGHBOUR_MAC, UPLINK_ADDRESS));
+        sentinels.entry(UPLINK % threads).or_insert(frame);
+        sentinels.into_values().collect()
+    }
+}
+
+/// The port that an interface gets if it is free: FNV-1a of the name.
+fn preferred(name: &str) -> u16 {
+    let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
+        (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
+    });
+    let span = u32::from(LAST - UPLINK);
+    UPLINK + 1 + u16::try_from(hash % span).unwrap_or(0)
 }

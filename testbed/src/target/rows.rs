@@ -1,9 +1,18 @@
 //! No device: rows, followed as the pipeline would follow them.
 
+use p4_tables::schema;
 use policy_compiler::Walker;
-use table_model::{Atomicity, Capability, Flip, Phase, TableSnapshot};
+use table_model::{Atomicity, Capability, Flip, Phase, TableLimit, TableSchema, TableSnapshot};
 
-use super::{Probe, Target, TargetError};
+use super::{Batch, Probe, Target, TargetError};
+
+/// Nothing ever gets full.
+fn unlimited(table: &TableSchema) -> TableLimit {
+    TableLimit {
+        table: table.id,
+        entries: u64::from(u32::MAX),
+    }
+}
 
 /// Rows without a pipeline.
 #[derive(Debug)]
@@ -22,7 +31,7 @@ impl Rows {
                 flip: Flip::Modify,
                 atomicity: Atomicity::ContinueOnError,
                 batch: 1024,
-                limits: Vec::new(),
+                limits: schema().tables.iter().map(unlimited).collect(),
             },
         }
     }
@@ -40,9 +49,9 @@ impl Target for Rows {
         Ok(())
     }
 
-    fn send(&mut self, probes: &[Probe]) -> Result<Vec<Option<u16>>, TargetError> {
+    fn send(&mut self, batch: &Batch) -> Result<Vec<Option<u16>>, TargetError> {
         let out = |probe: &Probe| self.walker.walk(probe.port, &probe.flow).out_port;
-        Ok(probes.iter().map(out).collect())
+        Ok(batch.probes.iter().map(out).collect())
     }
 
     fn read(&mut self) -> Result<TableSnapshot, TargetError> {

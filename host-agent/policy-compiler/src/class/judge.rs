@@ -89,10 +89,7 @@ impl Judge {
                     Some(Direction::Ingress) | None => source,
                 };
                 let word = |at: usize| {
-                    address[at]
-                        & port[at]
-                        & source[at]
-                        & (named[at] | alternative[words + at])
+                    address[at] & port[at] & source[at] & (named[at] | alternative[words + at])
                 };
                 cells.push(first_match(program, words, word));
             }

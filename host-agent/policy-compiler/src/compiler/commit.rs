@@ -127,9 +127,15 @@ impl Compiler {
             dirty.extend(self.endpoints.keys().cloned());
             dirty.extend(model.workloads().map(|(id, _)| id.clone()));
         }
-        let by_policy = changes.policies.iter().flat_map(|id| self.by_policy.get(id));
+        let by_policy = changes
+            .policies
+            .iter()
+            .flat_map(|id| self.by_policy.get(id));
         dirty.extend(by_policy.flatten().cloned());
-        let by_profile = changes.profiles.iter().flat_map(|id| self.by_profile.get(id));
+        let by_profile = changes
+            .profiles
+            .iter()
+            .flat_map(|id| self.by_profile.get(id));
         dirty.extend(by_profile.flatten().cloned());
         let by_set = changes.sets.iter().flat_map(|id| self.by_set.get(id));
         dirty.extend(by_set.flatten().cloned());

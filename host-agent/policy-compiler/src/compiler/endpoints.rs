@@ -75,7 +75,15 @@ impl Compiler {
             .collect();
         let mut leg = |direction, local: IpNet| {
             let asked = asked.entry(local).or_default();
-            self.leg(model, endpoint, direction, local, asked, &mut out.legs, journal)
+            self.leg(
+                model,
+                endpoint,
+                direction,
+                local,
+                asked,
+                &mut out.legs,
+                journal,
+            )
         };
         for local in &owned {
             let ids = if ingress {

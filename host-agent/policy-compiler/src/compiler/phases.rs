@@ -74,7 +74,8 @@ impl Changes {
             keys.cloned().collect()
         };
         self.old_pointers.extend(lost(&old.pointers, &new.pointers));
-        self.old_next_hops.extend(lost(&old.next_hops, &new.next_hops));
+        self.old_next_hops
+            .extend(lost(&old.next_hops, &new.next_hops));
         for (key, action) in &new.next_hops {
             if !old.next_hops.contains_key(key) {
                 self.early.push(row(key, action));

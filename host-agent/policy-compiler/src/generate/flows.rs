@@ -31,9 +31,8 @@ impl Edges {
     pub fn of(model: &PolicyModel) -> Self {
         let mut nets: BTreeSet<IpNet> = BTreeSet::new();
         let mut ports: BTreeSet<u16> = BTreeSet::from([1, 40000]);
-        let mut protocols: BTreeSet<Protocol> = [1, 4, 6, 17, 47, 58, 89, 132, 136]
-            .map(Protocol)
-            .into();
+        let mut protocols: BTreeSet<Protocol> =
+            [1, 4, 6, 17, 47, 58, 89, 132, 136].map(Protocol).into();
         let mut icmp: BTreeSet<(u8, u8)> = BTreeSet::from([(8, 0), (128, 0)]);
         let mut services = BTreeSet::new();
         let mut port = |port: u16| {

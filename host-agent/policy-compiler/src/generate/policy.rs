@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use ipnet::IpNet;
 use policy_model::{
-    Action, Direction, Family, Icmp, Policy, PolicyId, PolicyKind, PortRange, Profile, ProfileId, Protocol,
-    Rule, RuleId, RuleNotes, Side, Update,
+    Action, Direction, Family, Icmp, Policy, PolicyId, PolicyKind, PortRange, Profile, ProfileId,
+    Protocol, Rule, RuleId, RuleNotes, Side, Update,
 };
 
 use super::{Choices, Size, net, set_id};
@@ -40,7 +40,11 @@ pub(super) fn policy_id(number: usize) -> PolicyId {
         n if n.is_multiple_of(2) => PolicyKind::NetworkPolicy,
         _ => PolicyKind::GlobalNetworkPolicy,
     };
-    let namespace: &str = if number.is_multiple_of(2) { "default" } else { "" };
+    let namespace: &str = if number.is_multiple_of(2) {
+        "default"
+    } else {
+        ""
+    };
     PolicyId {
         kind,
         namespace: namespace.into(),

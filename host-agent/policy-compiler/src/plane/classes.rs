@@ -76,7 +76,9 @@ impl Plane {
             .collect();
         dead.sort_unstable();
         dead.dedup();
-        self.transaction.new_classes.retain(|class| !dead.contains(class));
+        self.transaction
+            .new_classes
+            .retain(|class| !dead.contains(class));
         let mut looked_at: Vec<u32> = Vec::new();
         for class in &dead {
             for atom in &self.classes[*class].atoms {
@@ -204,10 +206,9 @@ impl Plane {
     pub(super) fn bury(&mut self, shared: &mut Shared, journal: &mut Journal) {
         for index in std::mem::take(&mut self.transaction.dead_classes) {
             let labels = &self.labels;
-            self.classes[index].each_row(
-                |label| labels.all[label].id,
-                &mut |row| journal.gone(row.key),
-            );
+            self.classes[index].each_row(|label| labels.all[label].id, &mut |row| {
+                journal.gone(row.key);
+            });
             let Some(class) = self.classes.remove(index) else {
                 continue;
             };

@@ -134,7 +134,7 @@ impl Plane {
             .map(|node| SmallVec::from_slice(self.labels.atoms(node.label)))
             .unwrap_or_default();
         let mut open: Vec<(u128, SmallVec<[u32; 16]>)> = vec![(u128::MAX, above)];
-        let nets: Vec<((u128, u8), SmallVec<[u32; 4]>)> = self
+        let nets: Vec<(_, SmallVec<[u32; 4]>)> = self
             .nets
             .range((first, len)..=(end, u8::MAX))
             .map(|(net, node)| (*net, node.own.clone()))

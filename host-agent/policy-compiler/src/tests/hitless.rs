@@ -1,7 +1,7 @@
 //! After every single update each leg's verdict is that of before or that of after.
 
+use policy_model::{Direction, Member};
 use proptest::prelude::*;
-use policy_model::Direction;
 
 use super::*;
 use crate::generate::change;
@@ -12,6 +12,26 @@ type Legs = [Option<bool>; 2];
 fn legs(walker: &Walker, port: u16, flow: &Flow) -> Legs {
     [Direction::Egress, Direction::Ingress]
         .map(|direction| walker.leg_of(direction, port, flow).map(|leg| leg.allow))
+}
+
+/// Flows between local endpoints and the members that a delta moves.
+fn at_members(choices: &mut Choices, model: &PolicyModel, update: &Update) -> Vec<Flow> {
+    let Update::IpSetDelta { added, removed, .. } = update else {
+        return Vec::new();
+    };
+    let mut edges = Edges::of(model);
+    edges.addresses = added
+        .iter()
+        .chain(removed)
+        .map(|member| match member {
+            Member::Net(net) => net.addr(),
+            Member::Port { addr, .. } => *addr,
+        })
+        .collect();
+    edges
+        .services
+        .retain(|(addr, ..)| edges.addresses.contains(addr));
+    (0..30).filter_map(|_| flow(choices, &edges)).collect()
 }
 
 proptest! {
@@ -31,6 +51,7 @@ proptest! {
             let mut probes = flows(&mut choices, &model, 12);
             let update = change(&mut choices, size, &model);
             let told = format!("{update:?}");
+            probes.extend(at_members(&mut choices, &model, &update));
             model.apply(update).unwrap();
             probes.extend(flows(&mut choices, &model, 12));
             let next = commit(&mut compiler, &mut model);

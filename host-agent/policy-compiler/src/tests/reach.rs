@@ -37,12 +37,15 @@ fn worlds_hit_every_table_and_both_verdicts() {
     for table in &schema().tables {
         if table.name.starts_with("acl_") && table.name != "acl_settings" {
             let hits = hits.get(&table.name).copied().unwrap_or_default();
-            assert!(hits * 200 > total, "{}: {hits} hits in {total} legs", table.name);
+            assert!(
+                hits * 200 > total,
+                "{}: {hits} hits in {total} legs",
+                table.name
+            );
         }
     }
     for (kind, least) in [("allow", 20), ("deny", 20), ("closed", 1)] {
         let count = legs.get(kind).copied().unwrap_or_default();
         assert!(count * 100 > least * total, "{kind}: {legs:?}");
     }
-
 }

@@ -1,6 +1,6 @@
 //! Operations on several limbs and on elements found at run time.
 
-use crate::ir::{Code, Op};
+use crate::ir::{Code, Deposit, Op, Slot};
 use crate::wide::{self, File};
 
 pub(super) fn wide(file: &mut File, code: &Code, op: Op) {
@@ -56,4 +56,20 @@ pub(super) fn wide(file: &mut File, code: &Code, op: Op) {
 fn element(file: &File, code: &Code, x: u16, i: u16) -> Option<u16> {
     let index = usize::try_from(file[usize::from(i)]).ok()?;
     code.accesses[usize::from(x)].get(index).copied()
+}
+
+/// Puts a value together; none of the sources lies in it.
+pub(super) fn pack(file: &mut File, parts: &[Deposit], d: Slot, n: u16) {
+    for limb in 0..n {
+        file[usize::from(d.wrapping_add(limb))] = 0;
+    }
+    for part in parts {
+        let value = file[usize::from(part.src)];
+        let value = if part.shift >= 0 {
+            value << part.shift
+        } else {
+            value >> -part.shift
+        };
+        file[usize::from(d.wrapping_add(part.limb))] |= value;
+    }
 }

@@ -3,6 +3,7 @@
 use super::headers::{varbit_at, varbit_bits};
 use super::{Flow, Pass, Run};
 use crate::bits::Writer;
+use crate::hash;
 use crate::ir::{CalculationCode, CalculationInput, Op, Slot};
 use crate::program::Program;
 use crate::trace::{DropReason, TraceEvent};
@@ -112,16 +113,12 @@ impl Run<'_> {
                     file[usize::from(group)] = 0;
                 }
             }
-            Op::Log { x } => {
-                if TRACED {
-                    self.log(x);
-                }
+            Op::Log { x } if TRACED => {
+                self.log(x);
             }
-            Op::Assert { c, x } => {
-                if file[usize::from(c)] == 0 {
-                    pass.failed = Some((DropReason::Assertion, Some(x)));
-                    return Flow::Stop;
-                }
+            Op::Assert { c, x } if file[usize::from(c)] == 0 => {
+                pass.failed = Some((DropReason::Assertion, Some(x)));
+                return Flow::Stop;
             }
             _ => {}
         }
@@ -138,10 +135,8 @@ impl Run<'_> {
             text.push_str(before);
             match args.next() {
                 Some((slot, limbs)) => {
-                    let limbs: Vec<u64> = (*slot..*slot + *limbs)
-                        .map(|slot| self.machine.file[usize::from(slot)])
-                        .collect();
-                    let value = Value::from_limbs(&limbs);
+                    let at = usize::from(*slot);
+                    let value = Value::from_limbs(&self.machine.file[at..at + usize::from(*limbs)]);
                     match value.as_u128() {
                         Some(number) => text.push_str(&number.to_string()),
                         None => text.push_str(&value.to_string()),
@@ -164,6 +159,18 @@ pub(super) fn calculate(
     pass: &Pass<'_>,
     scratch: &mut Vec<u8>,
 ) -> u64 {
+    if let Some(sum) = &code.sum
+        && sum
+            .guards
+            .iter()
+            .all(|guard| file[usize::from(*guard)] != 0)
+    {
+        let terms = sum
+            .terms
+            .iter()
+            .map(|(slot, by)| hash::term_of(file[usize::from(*slot)], *by));
+        return u64::from(hash::fold16(terms.fold(sum.constant, u64::wrapping_add)));
+    }
     scratch.clear();
     let mut writer = Writer::new(scratch);
     for input in &code.inputs {

@@ -167,6 +167,18 @@ fn external(
             let i = builder.one_limb(&args.expr(2)?)?;
             // Out of bounds the destination stays as it is, so it goes in and comes back.
             let to = args.expr(0)?;
+            if let Expr::Field(header, field) = &to
+                && let Ok(place) = builder.field(header, field)
+                && place.bits == usize::from(bits)
+                && field != "$valid$"
+            {
+                builder.emit(Op::RegisterRead {
+                    d: place.slot,
+                    register,
+                    i,
+                });
+                return Ok(());
+            }
             let value = builder.materialize(&to, usize::from(bits))?;
             let limbs = limbs_for(usize::from(bits));
             let d = builder.temporary(limbs)?;

@@ -4,7 +4,8 @@ use crate::builder::{Builder, Built, Fault};
 use crate::error::LoadError;
 use crate::expr;
 use crate::hash::Algorithm;
-use crate::ir::{CalculationCode, CalculationInput, FieldListCode};
+use crate::hash::term_of;
+use crate::ir::{CalculationCode, CalculationInput, FieldListCode, SumCode};
 use crate::json::{FieldList, Location, Typed};
 use crate::lower::Context;
 
@@ -31,6 +32,7 @@ pub(super) fn calculate(
         algorithm,
         inputs: Vec::new(),
         payload: false,
+        sum: None,
     };
     for input in input {
         match input.kind.as_str() {
@@ -82,7 +84,51 @@ pub(super) fn calculate(
             other => return Err(Fault::Unsupported(format!("calculation input \"{other}\""))),
         }
     }
+    if algorithm == Algorithm::Csum16 && !code.payload {
+        code.sum = sum(&code.inputs);
+    }
     Ok(code)
+}
+
+/// The checksum as a sum, if every field's place is known.
+fn sum(inputs: &[CalculationInput]) -> Option<SumCode> {
+    let mut code = SumCode {
+        guards: Vec::new(),
+        terms: Vec::new(),
+        constant: 0,
+    };
+    let mut end = 0u32;
+    // A limb that ends at bit `end` of the whole lacks this much to the end of its word.
+    let shift = |end: u32| u8::try_from((16 - end % 16) % 16).unwrap_or(0);
+    for input in inputs {
+        match input {
+            CalculationInput::Field {
+                src,
+                bits,
+                varbit: false,
+                guard,
+            } => {
+                if !code.guards.contains(guard) {
+                    code.guards.push(*guard);
+                }
+                for limb in (0..bits.div_ceil(64)).rev() {
+                    end += u32::from((bits - limb * 64).min(64));
+                    code.terms.push((src + limb, shift(end)));
+                }
+            }
+            CalculationInput::Constant { value, bits } => {
+                for limb in (0..bits.div_ceil(64)).rev() {
+                    end += u32::from((bits - limb * 64).min(64));
+                    let term = value.limb(usize::from(limb));
+                    code.constant += term_of(term, shift(end));
+                }
+            }
+            CalculationInput::Field { varbit: true, .. } | CalculationInput::Header(_) => {
+                return None;
+            }
+        }
+    }
+    Some(code)
 }
 
 /// Field lists in the order of the context: the empty one, the JSON's, then the digests.

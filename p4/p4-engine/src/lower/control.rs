@@ -65,6 +65,9 @@ pub(super) fn lower(
         return Err(Fault::Malformed("ingress or egress is missing".to_owned()).at("v1model", None));
     }
     builder.code.tables = codes.into_iter().flatten().collect();
+    if builder.code.tables.len() != program.tables().len() {
+        return Err(Fault::Malformed("two tables have one name".to_owned()).at("v1model", None));
+    }
     Ok(())
 }
 
@@ -111,6 +114,9 @@ fn one_pipeline(
     waiting.extend(pipeline.init_table.as_deref());
     let mut done: HashSet<&str> = HashSet::new();
     while let Some(first) = waiting.pop() {
+        if done.contains(first) {
+            continue;
+        }
         let mut next = Some(first);
         while let Some(name) = next.take() {
             let Some(node) = nodes.get(name).copied() else {

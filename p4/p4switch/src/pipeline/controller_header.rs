@@ -1,6 +1,6 @@
 //! The headers between switch and controller, `@controller_header` in P4 (P4Runtime 6.4.6).
 
-use p4_engine::{Program, Value};
+use p4_engine::Value;
 use p4runtime_proto::p4::{config::v1::ControllerPacketMetadata, v1::PacketMetadata};
 
 use super::{PipelineError, named};
@@ -24,10 +24,7 @@ struct HeaderField {
 }
 
 impl ControllerHeader {
-    pub(super) fn load(
-        header: &ControllerPacketMetadata,
-        program: &Program,
-    ) -> Result<Self, PipelineError> {
+    pub(super) fn load(header: &ControllerPacketMetadata) -> Result<Self, PipelineError> {
         let name = named(header.preamble.as_ref()).1.to_owned();
         let mut fields: Vec<HeaderField> = header
             .metadata
@@ -45,25 +42,10 @@ impl ControllerHeader {
                 name,
             });
         }
-        let mut bits = fields.iter_mut().fold(0, |offset, field| {
+        let bits = fields.iter_mut().fold(0, |offset, field| {
             field.offset = offset;
             offset + field.bits
         });
-        // Fields with @padding are not in the p4info; the header in the program has them.
-        let padded = || {
-            program
-                .headers()
-                .iter()
-                .find_map(|layout| place(&fields, layout))
-        };
-        if bits % 8 != 0
-            && let Some((offsets, width)) = padded()
-        {
-            bits = width;
-            for (field, offset) in fields.iter_mut().zip(offsets) {
-                field.offset = offset;
-            }
-        }
         if bits % 8 != 0 {
             return Err(PipelineError::Shape {
                 problem: format!("the header has {bits} bits, which is no whole number of bytes"),
@@ -146,27 +128,6 @@ impl ControllerHeader {
         }
         Ok(packet)
     }
-}
-
-/// Offsets of `fields` in a header that has them in order with nothing but whole other fields in
-/// between, and the header's width.
-fn place(fields: &[HeaderField], layout: &p4_engine::HeaderInfo) -> Option<(Vec<usize>, usize)> {
-    if layout.metadata {
-        return None;
-    }
-    let mut offsets = Vec::with_capacity(fields.len());
-    let mut wanted = fields.iter().peekable();
-    let mut offset = 0;
-    for field in &layout.fields {
-        if wanted
-            .next_if(|next| next.name == field.name && next.bits == field.bits)
-            .is_some()
-        {
-            offsets.push(offset);
-        }
-        offset += field.bits;
-    }
-    (wanted.peek().is_none() && offset % 8 == 0).then_some((offsets, offset))
 }
 
 fn bits_of(whole: &Value, below: usize, bits: usize) -> Value {

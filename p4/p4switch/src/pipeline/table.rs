@@ -38,7 +38,10 @@ pub(crate) struct Field {
     pub(crate) id: u32,
     pub(crate) name: String,
     pub(crate) bits: usize,
+    /// As p4info says.
     pub(crate) kind: MatchKind,
+    /// As the program says: p4c writes optional fields as ternary ones.
+    pub(crate) engine_kind: MatchKind,
 }
 
 /// An action of a table.
@@ -164,7 +167,8 @@ fn fields(
                 }
                 None => return Err(shape(format!("field {} has no match kind", field.name))),
             };
-            if kind != key.kind {
+            let optional = (kind, key.kind) == (MatchKind::Optional, MatchKind::Ternary);
+            if kind != key.kind && !optional {
                 return Err(shape(format!(
                     "field {} is {kind:?} in the p4info and {:?} in the program",
                     field.name, key.kind
@@ -178,6 +182,7 @@ fn fields(
                 name: field.name.clone(),
                 bits,
                 kind,
+                engine_kind: key.kind,
             })
         })
         .collect()

@@ -1,7 +1,7 @@
 //! What the engine's thread found, as entities.
 
 use bytes::{Bytes, BytesMut};
-use p4_engine::{ActionCall, CounterValue, EntryAction, KeyPart, TableIndex, Value};
+use p4_engine::{ActionCall, CounterValue, EntryAction, KeyPart, MatchKind, TableIndex, Value};
 use p4runtime_proto::p4::v1::{
     self, CloneSessionEntry, CounterData, CounterEntry, DirectCounterEntry, Entity, FieldMatch,
     Index, MulticastGroupEntry, P4Data, PacketReplicationEngineEntry, RegisterEntry, Replica,
@@ -163,6 +163,11 @@ impl<'a> Answer<'a> {
                     value: self.number(value),
                     prefix_len: i32::from(*prefix_len),
                 }),
+                KeyPart::Ternary { value, .. } if field.kind == MatchKind::Optional => {
+                    Type::Optional(Optional {
+                        value: self.number(value),
+                    })
+                }
                 KeyPart::Ternary { value, mask } => Type::Ternary(Ternary {
                     value: self.number(value),
                     mask: self.number(mask),

@@ -93,7 +93,7 @@ fn absent(table: &Table, field: &Field) -> Result<KeyPart, Failure> {
             low: Value::zero(),
             high: Value::ones(field.bits),
         },
-        MatchKind::Optional => KeyPart::Optional(None),
+        MatchKind::Optional => optional(field, None),
     })
 }
 
@@ -114,9 +114,10 @@ fn part(table: &Table, field: &Field, given: &FieldMatch) -> Result<KeyPart, Fai
         (MatchKind::Exact, Some(FieldMatchType::Exact(exact))) => {
             Ok(KeyPart::Exact(value(&exact.value, "Value")?))
         }
-        (MatchKind::Optional, Some(FieldMatchType::Optional(optional))) => {
-            Ok(KeyPart::Optional(Some(value(&optional.value, "Value")?)))
-        }
+        (MatchKind::Optional, Some(FieldMatchType::Optional(optional))) => Ok(self::optional(
+            field,
+            Some(value(&optional.value, "Value")?),
+        )),
         (MatchKind::Lpm, Some(FieldMatchType::Lpm(lpm))) => {
             let prefix = value(&lpm.value, "Value")?;
             let len = usize::try_from(lpm.prefix_len)
@@ -163,6 +164,23 @@ fn part(table: &Table, field: &Field, given: &FieldMatch) -> Result<KeyPart, Fai
             Ok(KeyPart::Range { low, high })
         }
         (kind, _) => Err(refuse(&format!("a match of kind {kind:?} is wanted"))),
+    }
+}
+
+/// An optional value, in the form that the program has for it.
+fn optional(field: &Field, value: Option<Value>) -> KeyPart {
+    if field.engine_kind != MatchKind::Ternary {
+        return KeyPart::Optional(value);
+    }
+    match value {
+        Some(value) => KeyPart::Ternary {
+            value,
+            mask: Value::ones(field.bits),
+        },
+        None => KeyPart::Ternary {
+            value: Value::zero(),
+            mask: Value::zero(),
+        },
     }
 }
 

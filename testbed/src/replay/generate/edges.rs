@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::packet::is_unicast;
 use ipnet::IpNet;
 use policy_model::{Icmp, L4, Member, PolicyModel, Protocol, Rule, Side};
 
@@ -23,17 +24,9 @@ const PORTS: [u16; 6] = [1, 53, 80, 443, 4789, 8080];
 /// UDP-Lite and one that is for experiments (RFC 3692).
 const PROTOCOLS: [u8; 8] = [2, 4, 47, 50, 89, 112, 136, 253];
 
-/// Next headers that are no protocol in IPv6 (RFC 8200: hop-by-hop, routing, fragment, no next
-/// header, destination options, and those that would have to carry a header of their own form).
-const EXTENSIONS: [u8; 8] = [0, 43, 44, 51, 59, 60, 135, 139];
-
 /// ICMP messages that are tried whatever the rules say.
 const ICMP: [(u8, u8); 6] = [(0, 0), (3, 1), (8, 0), (11, 0), (13, 0), (255, 255)];
 const ICMPV6: [(u8, u8); 6] = [(1, 4), (3, 0), (128, 0), (129, 0), (200, 0), (255, 255)];
-
-/// Router and neighbour discovery (RFC 4861): not a workload's traffic with another but with its
-/// gateway, who answers before policy.
-const DISCOVERY: std::ops::RangeInclusive<u8> = 133..=137;
 
 const SOURCE_PORT: u16 = 40_000;
 
@@ -54,7 +47,9 @@ impl Edges {
     pub(super) fn of(model: &PolicyModel) -> Self {
         let mut edges = Self::default();
         for (_, endpoint) in model.workloads() {
-            edges.locals.extend(endpoint.addresses().filter(is_unicast));
+            edges
+                .locals
+                .extend(endpoint.addresses().filter(|addr| is_unicast(*addr)));
         }
         edges.addresses.extend(&edges.locals);
         edges
@@ -121,7 +116,8 @@ impl Edges {
             .into_iter()
             .chain(outside)
             .flatten();
-        self.addresses.extend(candidates.filter(is_unicast));
+        self.addresses
+            .extend(candidates.filter(|addr| is_unicast(*addr)));
     }
 
     /// Everything that may stand behind the addresses of one family; each port is tried from as
@@ -148,15 +144,11 @@ impl Edges {
             (Protocol::ICMPV6, ICMPV6)
         };
         for (kind, code) in self.icmp_near().into_iter().chain(always) {
-            if v4 || !DISCOVERY.contains(&kind) {
-                l4s.insert((icmp, L4::Icmp { kind, code }));
-            }
+            l4s.insert((icmp, L4::Icmp { kind, code }));
         }
         let protocols = self.protocols.iter().map(|number| Protocol(*number));
         let plain = protocols.filter(|protocol| {
-            !protocol.has_ports()
-                && !matches!(*protocol, Protocol::ICMP | Protocol::ICMPV6)
-                && (v4 || !EXTENSIONS.contains(&protocol.0))
+            !protocol.has_ports() && !matches!(*protocol, Protocol::ICMP | Protocol::ICMPV6)
         });
         l4s.extend(plain.map(|protocol| (protocol, L4::Other)));
         l4s.into_iter().collect()
@@ -206,21 +198,6 @@ fn step(addr: IpAddr, up: bool) -> Option<IpAddr> {
                 bits.checked_sub(1)
             };
             next.map(|bits| Ipv6Addr::from_bits(bits).into())
-        }
-    }
-}
-
-/// Whether packets with this address travel beyond a link at all.
-fn is_unicast(addr: &IpAddr) -> bool {
-    match addr {
-        IpAddr::V4(v4) => {
-            !v4.is_multicast() && !v4.is_broadcast() && !v4.is_loopback() && v4.octets()[0] != 0
-        }
-        IpAddr::V6(v6) => {
-            !v6.is_multicast()
-                && !v6.is_unicast_link_local()
-                && !v6.is_loopback()
-                && !v6.is_unspecified()
         }
     }
 }

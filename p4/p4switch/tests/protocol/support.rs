@@ -1,0 +1,293 @@
+//! A switch in process, a client for it, and short ways to write entities.
+
+use p4runtime_proto::{
+    Client, ElectionId, UpdateError,
+    bytestring::encode,
+    client::{Primary, Ready, WriteError},
+    p4::{
+        config::v1::P4Info,
+        v1::{
+            Action, Entity, FieldMatch, ForwardingPipelineConfig, TableAction, TableEntry, Update,
+            action::Param,
+            entity::Entity as Kind,
+            field_match::{self, FieldMatchType},
+            forwarding_pipeline_config::Cookie,
+            table_action,
+            update::Type,
+            write_request::Atomicity,
+        },
+    },
+};
+use p4switch::{Config, Handle, Switch};
+use prost::Message as _;
+use tonic::Code;
+
+pub(crate) const CPU: u16 = 255;
+pub(crate) const DEVICE: u64 = 1;
+
+const SWITCH_JSON: &str = include_str!("../programs/switch.json");
+const SWITCH_INFO: &[u8] = include_bytes!("../programs/switch.p4info.bin");
+const WIRE_JSON: &str = include_str!("../programs/wire.json");
+const WIRE_INFO: &[u8] = include_bytes!("../programs/wire.p4info.bin");
+
+pub(crate) const BY_MAC: u32 = 0x0200_0001;
+pub(crate) const BY_ROUTE: u32 = 0x0200_0002;
+pub(crate) const BY_MASK: u32 = 0x0200_0003;
+pub(crate) const FIXED: u32 = 0x0200_0004;
+pub(crate) const SCOPED: u32 = 0x0200_0005;
+pub(crate) const LEFT: u32 = 0x0200_0006;
+pub(crate) const RIGHT: u32 = 0x0200_0007;
+pub(crate) const SETTINGS: u32 = 0x0200_0008;
+
+/// A switch without a program, with a CPU port.
+pub(crate) fn empty() -> Handle {
+    Switch::start(Config {
+        cpu_port: Some(CPU),
+        ..Config::default()
+    })
+    .expect("the switch starts")
+}
+
+pub(crate) fn switch_config(cookie: u64) -> ForwardingPipelineConfig {
+    config(SWITCH_INFO, SWITCH_JSON, cookie)
+}
+
+pub(crate) fn wire_config(cookie: u64) -> ForwardingPipelineConfig {
+    config(WIRE_INFO, WIRE_JSON, cookie)
+}
+
+fn config(p4info: &'static [u8], json: &'static str, cookie: u64) -> ForwardingPipelineConfig {
+    ForwardingPipelineConfig {
+        p4info: Some(P4Info::decode(p4info).expect("p4info decodes")),
+        p4_device_config: json.into(),
+        cookie: Some(Cookie { cookie }),
+    }
+}
+
+pub(crate) async fn connect(switch: &Handle) -> Client {
+    Client::connect(&switch.grpc_addr().to_string(), DEVICE)
+        .await
+        .expect("connected")
+}
+
+pub(crate) async fn primary(switch: &Handle, election_id: u128) -> Client<Primary> {
+    connect(switch)
+        .await
+        .primary("", ElectionId(election_id))
+        .await
+        .expect("primary")
+}
+
+/// A switch with the test program, and its primary.
+pub(crate) async fn ready() -> (Handle, Client<Ready>) {
+    let switch = empty();
+    let client = primary(&switch, 1).await;
+    let client = client
+        .set_pipeline(switch_config(7))
+        .await
+        .expect("pipeline set");
+    (switch, client)
+}
+
+/// The id of an action by its name.
+pub(crate) fn action_id(name: &str) -> u32 {
+    let p4info = P4Info::decode(SWITCH_INFO).expect("p4info decodes");
+    let preambles = p4info
+        .actions
+        .iter()
+        .filter_map(|action| action.preamble.as_ref());
+    preambles
+        .filter(|preamble| preamble.alias == name)
+        .map(|preamble| preamble.id)
+        .next()
+        .unwrap_or(0)
+}
+
+/// The id of a counter or register by its name.
+pub(crate) fn array_id(name: &str) -> u32 {
+    let p4info = P4Info::decode(SWITCH_INFO).expect("p4info decodes");
+    let counters = p4info
+        .counters
+        .iter()
+        .filter_map(|counter| counter.preamble.as_ref());
+    let registers = p4info
+        .registers
+        .iter()
+        .filter_map(|register| register.preamble.as_ref());
+    let mut all = counters.chain(registers);
+    all.find(|preamble| preamble.alias == name)
+        .expect("an array of this name")
+        .id
+}
+
+pub(crate) fn exact(field_id: u32, value: u128) -> FieldMatch {
+    let value = encode(value);
+    let kind = FieldMatchType::Exact(field_match::Exact { value });
+    FieldMatch {
+        field_id,
+        field_match_type: Some(kind),
+    }
+}
+
+pub(crate) fn lpm(field_id: u32, value: u128, prefix_len: i32) -> FieldMatch {
+    let kind = FieldMatchType::Lpm(field_match::Lpm {
+        value: encode(value),
+        prefix_len,
+    });
+    FieldMatch {
+        field_id,
+        field_match_type: Some(kind),
+    }
+}
+
+pub(crate) fn ternary(field_id: u32, value: u128, mask: u128) -> FieldMatch {
+    let kind = field_match::Ternary {
+        value: encode(value),
+        mask: encode(mask),
+    };
+    FieldMatch {
+        field_id,
+        field_match_type: Some(FieldMatchType::Ternary(kind)),
+    }
+}
+
+pub(crate) fn range(field_id: u32, low: u128, high: u128) -> FieldMatch {
+    let kind = field_match::Range {
+        low: encode(low),
+        high: encode(high),
+    };
+    FieldMatch {
+        field_id,
+        field_match_type: Some(FieldMatchType::Range(kind)),
+    }
+}
+
+pub(crate) fn optional(field_id: u32, value: u128) -> FieldMatch {
+    let kind = FieldMatchType::Optional(field_match::Optional {
+        value: encode(value),
+    });
+    FieldMatch {
+        field_id,
+        field_match_type: Some(kind),
+    }
+}
+
+pub(crate) fn action(name: &str, args: &[u128]) -> TableAction {
+    let params = (1..)
+        .zip(args)
+        .map(|(param_id, value)| Param {
+            param_id,
+            value: encode(*value),
+        })
+        .collect();
+    let action = Action {
+        action_id: action_id(name),
+        params,
+    };
+    TableAction {
+        r#type: Some(table_action::Type::Action(action)),
+    }
+}
+
+pub(crate) fn entry(table_id: u32, r#match: Vec<FieldMatch>, action: TableAction) -> TableEntry {
+    TableEntry {
+        table_id,
+        r#match,
+        action: Some(action),
+        ..TableEntry::default()
+    }
+}
+
+/// Sends frames for `mac` to `port`.
+pub(crate) fn mac_entry(mac: u128, port: u128) -> TableEntry {
+    entry(BY_MAC, vec![exact(1, mac)], action("forward", &[port]))
+}
+
+pub(crate) fn update(change: Type, kind: Kind) -> Update {
+    Update {
+        r#type: change.into(),
+        entity: Some(Entity { entity: Some(kind) }),
+    }
+}
+
+pub(crate) fn insert(entry: TableEntry) -> Update {
+    update(Type::Insert, Kind::TableEntry(entry))
+}
+
+pub(crate) fn modify(entry: TableEntry) -> Update {
+    update(Type::Modify, Kind::TableEntry(entry))
+}
+
+pub(crate) fn delete(entry: TableEntry) -> Update {
+    update(Type::Delete, Kind::TableEntry(entry))
+}
+
+/// Writes one update and returns the code of its failure.
+pub(crate) async fn code_of(client: &Client<Ready>, update: Update) -> Code {
+    let outcome = client.write(vec![update], Atomicity::ContinueOnError).await;
+    match outcome {
+        Ok(()) => Code::Ok,
+        Err(WriteError::Updates { errors, total: 1 }) => errors[0].code,
+        Err(error) => panic!("not an error of the update: {error:?}"),
+    }
+}
+
+/// The failures of a batch.
+pub(crate) async fn failures(
+    client: &Client<Ready>,
+    updates: Vec<Update>,
+    atomicity: Atomicity,
+) -> Vec<UpdateError> {
+    match client.write(updates, atomicity).await {
+        Ok(()) => Vec::new(),
+        Err(WriteError::Updates { errors, .. }) => errors,
+        Err(error) => panic!("not errors of updates: {error:?}"),
+    }
+}
+
+pub(crate) async fn write(client: &Client<Ready>, updates: Vec<Update>) {
+    client
+        .write(updates, Atomicity::ContinueOnError)
+        .await
+        .expect("written");
+}
+
+/// All that a read of one entity gives.
+pub(crate) async fn read<S>(client: &Client<S>, kind: Kind) -> Vec<Kind> {
+    let entities = client
+        .read(vec![Entity { entity: Some(kind) }])
+        .await
+        .expect("read");
+    let entities = entities.collect().await.expect("collected");
+    entities
+        .into_iter()
+        .filter_map(|entity| entity.entity)
+        .collect()
+}
+
+/// The entries of a table, sorted by their bytes.
+pub(crate) async fn entries<S>(client: &Client<S>, table_id: u32) -> Vec<TableEntry> {
+    let query = TableEntry {
+        table_id,
+        ..TableEntry::default()
+    };
+    let mut found: Vec<_> = read(client, Kind::TableEntry(query))
+        .await
+        .into_iter()
+        .map(|kind| match kind {
+            Kind::TableEntry(entry) => entry,
+            other => panic!("not a table entry: {other:?}"),
+        })
+        .collect();
+    found.sort_by_key(prost::Message::encode_to_vec);
+    found
+}
+
+/// An Ethernet frame of 60 bytes.
+pub(crate) fn frame(destination: u64, source: u64, kind: u16) -> Vec<u8> {
+    let mut frame = destination.to_be_bytes()[2..].to_vec();
+    frame.extend_from_slice(&source.to_be_bytes()[2..]);
+    frame.extend_from_slice(&kind.to_be_bytes());
+    frame.resize(60, 0);
+    frame
+}

@@ -1,0 +1,9 @@
+//! `testbed replay` as a user runs it: recorded streams, Calico's verdicts, flows of our own making,
+//! and inputs that are broken.
+
+#[path = "replay/broken_input.rs"]
+mod broken_input;
+#[path = "replay/recordings.rs"]
+mod recordings;
+#[path = "replay/run.rs"]
+mod run;
