@@ -111,7 +111,6 @@ impl Agent {
         let driver = Driver {
             schema: Arc::clone(&schema),
             reconciler: Reconciler::new(Arc::clone(&schema), config.reconciler()),
-            device,
             commands: received,
             publish,
             stop: stopping.clone(),
@@ -120,7 +119,7 @@ impl Agent {
             state: State::default(),
         };
         parts.spawn(async move {
-            driver.run().await;
+            driver.run(device).await;
             Ok(())
         });
 
@@ -234,7 +233,7 @@ fn security(config: &Config) -> Result<Security, AgentError> {
         return Ok(Security::Plaintext);
     }
     let pki = Pki {
-        dir: config.pki.clone(),
+        dir: config.pki_dir.clone(),
         identity: config.identity()?,
     };
     pki.prepare()?;
@@ -242,7 +241,7 @@ fn security(config: &Config) -> Result<Security, AgentError> {
         tls: ServerTls::new(pki)?,
         expected: Expected {
             role: Role::HostAgent,
-            name: config.host.clone(),
+            name: config.host_name.clone(),
         },
     })
 }

@@ -26,21 +26,34 @@ pub struct Config {
     /// Where `/metrics`, `/healthz` and `/readyz` are served.
     pub http: HttpAddress,
     /// Directory of certificates; what is missing is made on the first start.
-    pub pki: PathBuf,
+    pub pki_dir: PathBuf,
     /// The host agent that may call, by the name in its certificate; any of the same authority if
     /// not set.
-    pub host: Option<String>,
+    pub host_name: Option<String>,
     /// Serve in plaintext to everyone.
     pub insecure: bool,
     /// What to log: a level, or a list of target=level.
     pub log: String,
     /// How to log.
     pub log_format: LogFormat,
-    /// The device.
-    pub target: Target,
-    /// The reconciler.
-    pub reconcile: Reconcile,
+    /// What kind of device.
+    pub backend: Backend,
+    /// `HOST:PORT` of the device's P4Runtime server.
+    pub p4runtime: String,
+    /// P4Runtime device id.
+    pub device_id: u64,
+    /// Updates in one write.
+    pub batch: usize,
+    /// Writes under way at once.
+    pub in_flight: usize,
+    /// Seconds that the device has for an answer.
+    pub deadline_seconds: u64,
+    /// Seconds between two comparisons of all tables with what they should hold.
+    pub drift_seconds: u64,
+    /// Tries of a write that a device fails without saying why.
+    pub attempts: u32,
     /// The device's ports.
+    #[serde(alias = "port")]
     pub ports: Vec<Port>,
 }
 
@@ -76,70 +89,27 @@ pub enum Backend {
     Memory,
 }
 
-/// The device.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Target {
-    /// What kind of device.
-    pub backend: Backend,
-    /// `host:port` of its P4Runtime server.
-    pub address: String,
-    /// P4Runtime device id.
-    pub device_id: u64,
-    /// Updates in one write.
-    pub batch: usize,
-    /// Writes under way at once.
-    pub in_flight: usize,
-    /// Seconds that the device has for an answer.
-    pub deadline_seconds: u64,
-}
-
-/// The reconciler.
-#[derive(Clone, PartialEq, Eq, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct Reconcile {
-    /// Seconds between two comparisons of all tables with what they should hold.
-    pub drift_seconds: u64,
-    /// Tries of a write that a device fails without saying why.
-    pub attempts: u32,
-}
-
 impl Default for Config {
     fn default() -> Self {
         Self {
             name: "dpu".to_owned(),
             listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 50151)),
-            http: HttpAddress::At(SocketAddr::from((Ipv4Addr::LOCALHOST, 9465))),
-            pki: PathBuf::from("/var/lib/margay/pki"),
-            host: None,
+            http: HttpAddress::At(SocketAddr::from((Ipv4Addr::LOCALHOST, 9811))),
+            pki_dir: PathBuf::from("/var/lib/margay/pki"),
+            host_name: None,
             insecure: false,
             log: "info".to_owned(),
             log_format: LogFormat::default(),
-            target: Target::default(),
-            reconcile: Reconcile::default(),
-            ports: Vec::new(),
-        }
-    }
-}
-
-impl Default for Target {
-    fn default() -> Self {
-        Self {
             backend: Backend::default(),
-            address: "127.0.0.1:9559".to_owned(),
-            device_id: 1,
+            p4runtime: "127.0.0.1:9559".to_owned(),
+            // As simple_switch_grpc and p4switch call themselves if nobody tells them.
+            device_id: 0,
             batch: 500,
             in_flight: 4,
             deadline_seconds: 30,
-        }
-    }
-}
-
-impl Default for Reconcile {
-    fn default() -> Self {
-        Self {
             drift_seconds: 60,
             attempts: 8,
+            ports: Vec::new(),
         }
     }
 }
@@ -240,9 +210,9 @@ impl Config {
     /// Names, numbers or ports that cannot be.
     pub fn check(&self) -> Result<(), ConfigError> {
         self.identity()?;
-        if let Some(host) = &self.host {
+        if let Some(host) = &self.host_name {
             Identity::new(Role::HostAgent, host).map_err(|source| ConfigError::Name {
-                setting: "host",
+                setting: "host-name",
                 source,
             })?;
         }
@@ -257,15 +227,12 @@ impl Config {
                 })
             }
         };
-        let target = &self.target;
-        range("target.batch", target.batch as u64, 10_000, "1 to 10000")?;
-        range("target.in-flight", target.in_flight as u64, 64, "1 to 64")?;
-        let seconds = target.deadline_seconds;
-        range("target.deadline-seconds", seconds, 3600, "1 to 3600")?;
-        let seconds = self.reconcile.drift_seconds;
-        range("reconcile.drift-seconds", seconds, 86_400, "1 to 86400")?;
-        let attempts = u64::from(self.reconcile.attempts);
-        range("reconcile.attempts", attempts, 1000, "1 to 1000")?;
+        range("batch", self.batch as u64, 10_000, "1 to 10000")?;
+        range("in-flight", self.in_flight as u64, 64, "1 to 64")?;
+        let seconds = self.deadline_seconds;
+        range("deadline-seconds", seconds, 3600, "1 to 3600")?;
+        range("drift-seconds", self.drift_seconds, 86_400, "1 to 86400")?;
+        range("attempts", self.attempts.into(), 1000, "1 to 1000")?;
         ports::check(&self.ports)
     }
 
@@ -282,10 +249,10 @@ impl Config {
 
     pub(crate) fn reconciler(&self) -> dpu_reconciler::Settings {
         dpu_reconciler::Settings {
-            drift_every: Duration::from_secs(self.reconcile.drift_seconds),
+            drift_every: Duration::from_secs(self.drift_seconds),
             // Enough to keep every write of the window busy, and a bound on what waits behind it.
-            chunk: self.target.batch * self.target.in_flight * 2,
-            attempts: self.reconcile.attempts,
+            chunk: self.batch * self.in_flight * 2,
+            attempts: self.attempts,
             epoch: Some(dpu_reconciler::EpochField {
                 table: p4_tables::acl_settings::TABLE,
                 action: p4_tables::acl_settings::SETTINGS,

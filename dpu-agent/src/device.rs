@@ -27,15 +27,14 @@ impl Device {
     /// # Errors
     /// The pipeline that was built in is unusable.
     pub fn new(config: &Config) -> Result<Self, PipelineError> {
-        let target = &config.target;
-        Ok(match target.backend {
+        Ok(match config.backend {
             config::Backend::P4rt => Self::P4rt(P4rt::new(
                 backend_p4rt::Target {
-                    address: target.address.clone(),
-                    device_id: target.device_id,
-                    batch: target.batch,
-                    in_flight: target.in_flight,
-                    deadline: std::time::Duration::from_secs(target.deadline_seconds),
+                    address: config.p4runtime.clone(),
+                    device_id: config.device_id,
+                    batch: config.batch,
+                    in_flight: config.in_flight,
+                    deadline: std::time::Duration::from_secs(config.deadline_seconds),
                 },
                 Arc::new(Pipeline::built_in()?),
             )),

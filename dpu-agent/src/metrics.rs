@@ -22,6 +22,7 @@ pub(crate) struct Metrics {
     operations: IntCounterVec,
     drift: IntCounterVec,
     drops: IntCounterVec,
+    written: IntCounter,
     refused: IntCounter,
     enforce: Histogram,
 }
@@ -48,6 +49,11 @@ impl Metrics {
             registry.register(Box::new(counters.clone()))?;
             Ok::<_, prometheus::Error>(counters)
         };
+        let written = IntCounter::new(
+            "offload_dpu_written_entries_total",
+            "Entries sent to the device: inserted, modified, deleted",
+        )?;
+        registry.register(Box::new(written.clone()))?;
         let refused = IntCounter::new(
             "offload_dpu_refused_changes_total",
             "Changes of the host that were refused",
@@ -97,6 +103,7 @@ impl Metrics {
                 "Packets that the device dropped, by reason",
                 "reason",
             )?,
+            written,
             refused,
             enforce,
             registry,
@@ -147,7 +154,6 @@ impl Metrics {
         for (kind, value) in [
             ("connect", view.connects),
             ("write", status.writes),
-            ("update", status.updates),
             ("failure", status.failures),
             ("read", status.reads),
             ("drift_check", status.drift_checks),
@@ -156,6 +162,8 @@ impl Metrics {
         ] {
             raise(&self.operations, kind, value);
         }
+        self.written
+            .inc_by(status.updates - self.written.get().min(status.updates));
         raise(&self.drift, "missing", status.drift.missing);
         raise(&self.drift, "changed", status.drift.changed);
         raise(&self.drift, "foreign", status.drift.foreign);

@@ -42,31 +42,36 @@ pub struct Flags {
     pub http: Option<HttpAddress>,
 
     /// The P4Runtime server of the device.
-    #[arg(long, value_name = "HOST:PORT")]
-    pub target: Option<String>,
+    #[arg(long, alias = "target", value_name = "HOST:PORT")]
+    pub p4runtime: Option<String>,
 
     /// The device's P4Runtime id.
     #[arg(long, value_name = "ID")]
     pub device_id: Option<u64>,
 
-    /// Directory of certificates.
+    /// Directory with certificates and keys.
     ///
-    /// A development authority and a certificate are made there if the directory is empty. See
-    /// docs/security.md for bringing your own.
+    /// Files that are there are used; an empty directory gets a development authority and this
+    /// agent's certificate.
     #[arg(long, value_name = "DIR")]
-    pub pki: Option<PathBuf>,
+    pub pki_dir: Option<PathBuf>,
 
     /// The one host agent that may call, by the name in its certificate.
     ///
     /// Without it, every host agent whose certificate the authority has signed.
     #[arg(long, value_name = "NAME")]
-    pub host: Option<String>,
+    pub host_name: Option<String>,
+
+    /// Seconds between two comparisons of all tables with what they should hold.
+    #[arg(long, value_name = "SECONDS")]
+    pub drift_seconds: Option<u64>,
 
     /// Serve in plaintext, to everyone who reaches the port.
     ///
     /// For labs on one machine. Whoever reaches the port rules the tables.
-    #[arg(long)]
-    pub insecure: bool,
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_name = "BOOL")]
+    pub insecure: Option<bool>,
 
     /// What to log, to standard error.
     ///
@@ -102,15 +107,16 @@ impl Flags {
         set(&mut config.name, self.name.as_ref());
         set(&mut config.listen, self.listen.as_ref());
         set(&mut config.http, self.http.as_ref());
-        set(&mut config.target.address, self.target.as_ref());
-        set(&mut config.target.device_id, self.device_id.as_ref());
-        set(&mut config.pki, self.pki.as_ref());
+        set(&mut config.p4runtime, self.p4runtime.as_ref());
+        set(&mut config.device_id, self.device_id.as_ref());
+        set(&mut config.pki_dir, self.pki_dir.as_ref());
+        set(&mut config.drift_seconds, self.drift_seconds.as_ref());
+        set(&mut config.insecure, self.insecure.as_ref());
         set(&mut config.log, self.log.as_ref());
         set(&mut config.log_format, self.log_format.as_ref());
-        if self.host.is_some() {
-            config.host.clone_from(&self.host);
+        if self.host_name.is_some() {
+            config.host_name.clone_from(&self.host_name);
         }
-        config.insecure |= self.insecure;
     }
 }
 
@@ -169,15 +175,16 @@ impl Variables {
     }
 
     pub(super) fn apply(&self, config: &mut Config) -> Result<(), OverrideError> {
-        const NAMES: [&str; 11] = [
+        const NAMES: [&str; 12] = [
             "CONFIG",
             "NAME",
             "LISTEN",
             "HTTP",
-            "TARGET",
+            "P4RUNTIME",
             "DEVICE_ID",
-            "PKI",
-            "HOST",
+            "PKI_DIR",
+            "HOST_NAME",
+            "DRIFT_SECONDS",
             "INSECURE",
             "LOG",
             "LOG_FORMAT",
@@ -188,16 +195,17 @@ impl Variables {
         self.parse("NAME", &mut config.name)?;
         self.parse("LISTEN", &mut config.listen)?;
         self.parse("HTTP", &mut config.http)?;
-        self.parse("TARGET", &mut config.target.address)?;
-        self.parse("DEVICE_ID", &mut config.target.device_id)?;
-        self.parse("PKI", &mut config.pki)?;
+        self.parse("P4RUNTIME", &mut config.p4runtime)?;
+        self.parse("DEVICE_ID", &mut config.device_id)?;
+        self.parse("PKI_DIR", &mut config.pki_dir)?;
+        self.parse("DRIFT_SECONDS", &mut config.drift_seconds)?;
         self.parse("INSECURE", &mut config.insecure)?;
         self.parse("LOG", &mut config.log)?;
         self.parse("LOG_FORMAT", &mut config.log_format)?;
-        if self.0.contains_key("HOST") {
+        if self.0.contains_key("HOST_NAME") {
             let mut host = String::new();
-            self.parse("HOST", &mut host)?;
-            config.host = Some(host);
+            self.parse("HOST_NAME", &mut host)?;
+            config.host_name = Some(host);
         }
         Ok(())
     }

@@ -39,15 +39,13 @@ fn a_whole_file() {
         name = "dpu-7"
         listen = "127.0.0.1:0"
         http = "off"
-        pki = "/tmp/pki"
-        host = "worker-7"
+        pki-dir = "/tmp/pki"
+        host-name = "worker-7"
         log = "debug"
         log-format = "json"
-        [target]
-        address = "127.0.0.1:9560"
+        p4runtime = "127.0.0.1:9560"
         device-id = 3
         batch = 100
-        [reconcile]
         drift-seconds = 5
         [[ports]]
         number = 1
@@ -68,11 +66,8 @@ fn a_whole_file() {
         "spiffe://margay/dpu-agent/dpu-7"
     );
     assert_eq!(config.http, HttpAddress::Off);
-    assert_eq!(config.target.device_id, 3);
-    assert_eq!(
-        config.target.in_flight, 4,
-        "the default of what is not said"
-    );
+    assert_eq!(config.device_id, 3);
+    assert_eq!(config.in_flight, 4, "the default of what is not said");
     assert_eq!(config.ports[0].role, PortRole::Workload);
     assert_eq!(config.ports[0].mac, Some(Mac([2, 0, 0, 0, 0, 1])));
     assert_eq!(config.ports[1].neighbours.len(), 1);
@@ -80,17 +75,17 @@ fn a_whole_file() {
 
 #[test]
 fn variables_stand_above_flags_and_flags_above_the_file() {
-    let file = file("name = \"file\"\nlog = \"file\"\n[target]\naddress = \"file\"");
+    let file = file("name = \"file\"\nlog = \"file\"\np4runtime = \"file\"");
     let flags = Flags {
         log: Some("flag".to_owned()),
-        target: Some("flag".to_owned()),
+        p4runtime: Some("flag".to_owned()),
         ..flags(&file)
     };
-    let variables = variables(&[("MARGAY_DPU_TARGET", "variable"), ("PATH", "/bin")]);
+    let variables = variables(&[("MARGAY_DPU_P4RUNTIME", "variable"), ("PATH", "/bin")]);
     let config = Config::load(&flags, &variables).unwrap();
     assert_eq!(config.name, "file");
     assert_eq!(config.log, "flag");
-    assert_eq!(config.target.address, "variable");
+    assert_eq!(config.p4runtime, "variable");
 }
 
 #[test]
@@ -109,15 +104,12 @@ fn mistakes_are_named() {
     let said = [
         ("nmae = \"x\"", "unknown field `nmae`"),
         ("name = \"a b\"", "Setting name is no name"),
-        ("host = \"\"", "Setting host is no name"),
+        ("host-name = \"\"", "Setting host-name is no name"),
         (
             "http = \"of\"",
             "\"of\" is neither address:port nor \"off\"",
         ),
-        (
-            "[target]\nbatch = 0",
-            "Setting target.batch is 0; it must be 1 to 10000",
-        ),
+        ("batch = 0", "Setting batch is 0; it must be 1 to 10000"),
         (
             "[[ports]]\nnumber = 1\ninterface = \"a\"\nmac = \"2:0:0:0:0:1\"",
             "not a MAC address",
