@@ -91,7 +91,7 @@ control Acl(inout headers_t hdr, inout metadata_t md) {
         }
         actions = { host_group; @defaultonly NoAction; }
         const default_action = NoAction;
-        size = 1048576;
+        size = 4194304;
     }
 
     @name(".net_group") @id(0x01000014)
@@ -126,7 +126,7 @@ control Acl(inout headers_t hdr, inout metadata_t md) {
         }
         actions = { pair_group; @defaultonly NoAction; }
         const default_action = NoAction;
-        size = 524288;
+        size = 1048576;
     }
 
     @name(".port_group") @id(0x01000016)
@@ -190,7 +190,7 @@ control Acl(inout headers_t hdr, inout metadata_t md) {
         actions = { allow; deny; @defaultonly NoAction; }
         const default_action = NoAction;
         counters = verdict_hits;
-        size = 1048576;
+        size = 4194304;
     }
 
     @name(".acl_verdict_default_hits")

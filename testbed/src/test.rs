@@ -27,11 +27,14 @@ pub(crate) struct Args {
     filters: Vec<OsString>,
 }
 
-/// Recorded streams that have a file of Calico's own verdicts.
-const JUDGED: &[(&str, &str)] = &[
-    ("small", "small.felix"),
-    ("tiers", "tiers.felix"),
-    ("churn", "churn.felix.gz"),
+/// Recorded streams that have a file of Calico's own verdicts, and the target of their replay.
+///
+/// `churn` is judged by the evaluator alone here: nearly each of its legs is a class of its own, and
+/// writing them all takes minutes (see docs/specification.md).
+const JUDGED: &[(&str, &str, &str)] = &[
+    ("small", "small.felix", "soft"),
+    ("tiers", "tiers.felix", "soft"),
+    ("churn", "churn.felix.gz", "none"),
 ];
 
 pub(crate) fn run(args: Args) -> ExitCode {
@@ -103,11 +106,11 @@ fn demos(root: &Path, tally: &mut Tally) {
 /// Each recorded stream with what Calico itself said.
 fn replays(root: &Path, tally: &mut Tally) {
     let streams = root.join("testbed/cases/felix-streams");
-    for (name, file) in JUDGED {
+    for (name, file, target) in JUDGED {
         let mut replay = Command::new(program(root));
         replay
             .current_dir(root)
-            .args(["replay", "--policy-only", "--json"]);
+            .args(["replay", "--policy-only", "--json", "--target", target]);
         replay.arg("--stream").arg(streams.join(file));
         let verdicts = streams.join(format!("{name}.verdicts.jsonl.gz"));
         replay.arg("--flows").arg(verdicts);

@@ -371,7 +371,7 @@ pub mod acl_service_v6 {
     }
 }
 
-/// Table `acl_host_group`, 1048576 entries.
+/// Table `acl_host_group`, 4194304 entries.
 pub mod acl_host_group {
     use table_model::{ActionCall, ActionId, Row, RowKey, TableId};
 
@@ -429,7 +429,7 @@ pub mod acl_net_group {
     }
 }
 
-/// Table `acl_pair_group`, 524288 entries.
+/// Table `acl_pair_group`, 1048576 entries.
 pub mod acl_pair_group {
     use table_model::{ActionCall, ActionId, Row, RowKey, TableId};
 
@@ -518,7 +518,7 @@ pub mod acl_source_port {
     }
 }
 
-/// Table `acl_verdict`, 1048576 entries.
+/// Table `acl_verdict`, 4194304 entries.
 pub mod acl_verdict {
     use table_model::{ActionCall, ActionId, Row, RowKey, TableId};
 
@@ -810,7 +810,7 @@ pub mod gateway_v6 {
 /// The schema of all tables.
 pub(crate) fn build_schema() -> Schema {
     Schema {
-        fingerprint: 0xaad5b70cdef97b39,
+        fingerprint: 0x77568aaf62938367,
         tables: vec![
             TableSchema {
                 id: TableId(0x02000001),
@@ -1074,7 +1074,7 @@ pub(crate) fn build_schema() -> Schema {
             TableSchema {
                 id: TableId(0x02000016),
                 name: "acl_host_group".to_owned(),
-                size: 1048576,
+                size: 4194304,
                 rank: Rank::Body,
                 counted: false,
                 fields: vec![
@@ -1116,7 +1116,7 @@ pub(crate) fn build_schema() -> Schema {
             TableSchema {
                 id: TableId(0x02000018),
                 name: "acl_pair_group".to_owned(),
-                size: 524288,
+                size: 1048576,
                 rank: Rank::Body,
                 counted: false,
                 fields: vec![
@@ -1179,7 +1179,7 @@ pub(crate) fn build_schema() -> Schema {
             TableSchema {
                 id: TableId(0x02000021),
                 name: "acl_verdict".to_owned(),
-                size: 1048576,
+                size: 4194304,
                 rank: Rank::Body,
                 counted: true,
                 fields: vec![

@@ -6,14 +6,14 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 /// A file of the recordings.
-pub fn recording(name: &str) -> PathBuf {
+pub(crate) fn recording(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("cases/felix-streams")
         .join(name)
 }
 
 /// Runs it and gives back what it did.
-pub fn output(args: &[&str]) -> Output {
+pub(crate) fn output(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_testbed"))
         .arg("replay")
         .args(args)
@@ -22,7 +22,7 @@ pub fn output(args: &[&str]) -> Output {
 }
 
 /// What a successful run with `--json` said.
-pub struct Answers {
+pub(crate) struct Answers {
     /// One for each flow.
     pub flows: Vec<Value>,
     /// The last line.
@@ -31,7 +31,7 @@ pub struct Answers {
 
 impl Answers {
     /// A count of the summary, by its path.
-    pub fn count(&self, path: &str) -> u64 {
+    pub(crate) fn count(&self, path: &str) -> u64 {
         let value = self.summary.pointer(path);
         value
             .and_then(Value::as_u64)
@@ -39,7 +39,7 @@ impl Answers {
     }
 
     /// Verdict and packet of each flow, by id.
-    pub fn fates(&self) -> Vec<(Value, Value, Value)> {
+    pub(crate) fn fates(&self) -> Vec<(Value, Value, Value)> {
         let fate = |flow: &Value| {
             (
                 flow["id"].clone(),
@@ -52,7 +52,7 @@ impl Answers {
 }
 
 /// Runs it with `--json`; it has to succeed.
-pub fn answers(args: &[&str]) -> Answers {
+pub(crate) fn answers(args: &[&str]) -> Answers {
     let args: Vec<&str> = args.iter().copied().chain(["--json"]).collect();
     let output = output(&args);
     let errors = String::from_utf8_lossy(&output.stderr);

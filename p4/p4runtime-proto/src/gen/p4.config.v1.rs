@@ -84,7 +84,7 @@ pub struct P4NamedType {
 pub struct P4BoolType {}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct P4ErrorType {}
-/// bit<W>, int<W> or varbit<W>.
+/// `bit<W>`, `int<W>` or `varbit<W>`.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct P4BitstringLikeTypeSpec {
     #[prost(string, repeated, tag = "4")]

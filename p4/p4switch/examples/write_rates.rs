@@ -1,6 +1,6 @@
 //! Measures how many entries a second a switch takes and gives, over loopback.
 //!
-//! `cargo run --release -p p4switch --example rates [ADDRESS]`; without an address it starts a
+//! `cargo run --release -p p4switch --example write_rates [ADDRESS]`; without an address it starts a
 //! switch in process. One request is in flight unless said. The requests are made beforehand.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measuring tool")]
