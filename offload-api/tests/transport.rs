@@ -317,7 +317,7 @@ async fn the_stream_survives_cuts_and_restarts() {
         "nothing before the first commit"
     );
 
-    // Large enough for many chunks.
+    // Large enough for more than one chunk.
     let first = sync.commit(inserts(0..25_000)).unwrap();
     until(&mut states, "the first state", |state| {
         state.acknowledged == first
