@@ -317,16 +317,16 @@ async fn the_stream_survives_cuts_and_restarts() {
         "nothing before the first commit"
     );
 
-    // Large enough for many chunks.
-    let first = sync.commit(inserts(0..60_000)).unwrap();
+    // Large enough for more than one chunk.
+    let first = sync.commit(inserts(0..25_000)).unwrap();
     until(&mut states, "the first state", |state| {
         state.acknowledged == first
     })
     .await;
-    assert_eq!(server.dpu.state().len(), 60_000);
+    assert_eq!(server.dpu.state().len(), 25_000);
 
     server.dpu.cut();
-    let second = sync.commit(inserts(60_000..60_010)).unwrap();
+    let second = sync.commit(inserts(25_000..25_010)).unwrap();
     until(&mut states, "the change after a cut", |state| {
         state.acknowledged == second
     })
@@ -338,16 +338,16 @@ async fn the_stream_survives_cuts_and_restarts() {
     );
 
     server.dpu.restart();
-    let third = sync.commit(inserts(60_010..60_011)).unwrap();
+    let third = sync.commit(inserts(25_010..25_011)).unwrap();
     let state = until(&mut states, "the change after a restart", |state| {
         state.acknowledged >= third
     })
     .await;
-    assert_eq!(server.dpu.state().len(), 60_011);
+    assert_eq!(server.dpu.state().len(), 25_011);
     let ack = state.ack.unwrap();
     assert_eq!(
         (ack.written, ack.unchanged),
-        (1, 60_010),
+        (1, 25_010),
         "what is there is not rewritten"
     );
 
@@ -366,7 +366,7 @@ async fn the_stream_survives_cuts_and_restarts() {
             None => break,
         }
     }
-    assert_eq!(count, 60_011);
+    assert_eq!(count, 25_011);
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ fn row(key: u32, weight: usize) -> Row {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
     #[test]
     fn snapshots_come_together_below_the_limit(
