@@ -1,6 +1,6 @@
 //! Rows a second: reconciler over memory, and over P4Runtime to a target.
 //!
-//! `cargo run --release -p dpu-agent --example rates [ROWS [HOST:PORT]]`. Without an address the target
+//! `cargo run --release -p dpu-agent --example row_speed [ROWS [HOST:PORT]]`. Without an address the target
 //! is `p4switch` in this process; with one it is whoever listens there, and its entries are replaced.
 
 use std::error::Error;
@@ -72,7 +72,7 @@ async fn measure<B: Backend>(name: &str, device: &mut B, rows: u32) -> Outcome<(
         reconciler.handle(
             start.elapsed(),
             Input::Snapshot {
-                session: Session("rates".into()),
+                session: Session("row-speed".into()),
                 generation: Generation(1),
                 rows,
             },
