@@ -40,6 +40,8 @@ pub(super) struct Stage {
     pub(super) title: String,
     /// The policy.
     pub(super) model: PolicyModel,
+    /// A host endpoint closes the uplink.
+    pub(super) uplink_closed: bool,
     /// What is tried.
     pub(super) cases: Vec<Case>,
 }
@@ -114,6 +116,7 @@ impl Plan {
             stages.push(Stage {
                 frame,
                 title,
+                uplink_closed: model.uplink_refusal(&semantics).is_some(),
                 model,
                 cases,
             });

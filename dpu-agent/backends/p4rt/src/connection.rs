@@ -54,6 +54,8 @@ pub struct P4rt {
     pub(crate) session: Option<Session>,
     /// Default entries that were written: they are rows even where they equal the initial ones.
     pub(crate) defaults: HashSet<TableId>,
+    /// Nothing is known yet of what an agent before this one wrote.
+    stranger: bool,
 }
 
 #[derive(Debug)]
@@ -85,6 +87,7 @@ impl P4rt {
             pipeline,
             session: None,
             defaults: HashSet::new(),
+            stranger: true,
         }
     }
 
@@ -162,8 +165,16 @@ impl P4rt {
             text,
         };
         let cookie = self.pipeline.cookie;
+        let stranger = std::mem::take(&mut self.stranger);
         let failed = match client.adopt(cookie).await {
-            Ok(client) => return Ok(client),
+            Ok(client) => {
+                if stranger {
+                    // An agent before this one may have written them with what they were anyway;
+                    // taking them for rows saves writing that again.
+                    self.defaults.extend(self.pipeline.initial.keys());
+                }
+                return Ok(client);
+            }
             Err(failed) => failed,
         };
         match &failed.source {
