@@ -26,7 +26,7 @@ use backlog::Backlog;
 /// First and longest pause between two attempts to reach host-agent.
 const BACKOFF: [Duration; 2] = [Duration::from_millis(50), Duration::from_secs(3)];
 /// How long the last frames may take to reach host-agent once Felix is gone.
-const FAREWELL: Duration = Duration::from_secs(2);
+const FAREWELL: Duration = Duration::from_secs(10);
 /// Read from Felix at once.
 const CHUNK: usize = 64 << 10;
 

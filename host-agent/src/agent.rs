@@ -133,6 +133,8 @@ impl Agent {
         } = &mut inputs;
         loop {
             let due = self.due();
+            let again = self.published.filter(|_| self.stale_status);
+            let again = again.map(|at| at + STATUS_PAUSE);
             tokio::select! {
                 event = events.recv() => match event {
                     Some(event) => self.hear(event),
@@ -150,7 +152,7 @@ impl Agent {
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
                     self.commit();
                 }
-                () = sleep_until(self.published.map_or_else(Instant::now, |at| at + STATUS_PAUSE)), if self.stale_status => {}
+                () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {}
                 _ = tick.tick() => {}
             }
             self.out.gate.beat();

@@ -428,3 +428,6 @@ pub(crate) enum DemoError {
     #[error("Interrupted; everything that was started is gone")]
     Interrupted,
 }
+
+#[cfg(test)]
+mod tests;

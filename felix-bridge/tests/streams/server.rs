@@ -18,7 +18,7 @@ use crate::recording::{bodies, play};
 use crate::state::State;
 
 /// Far beyond what anything here takes; a hang becomes a failure.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A server as host-agent runs it.
 pub(crate) struct Agent {

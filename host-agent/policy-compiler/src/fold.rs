@@ -48,11 +48,11 @@ impl Fold<'_> {
         };
         let model = self.model;
         for tier in &endpoint.tiers {
-            let mut last = None;
+            let mut first = None;
             let start = program.rules.len();
             let mut open = true;
             for id in tier.enforced(self.direction) {
-                last = Some(id);
+                first = first.or(Some(id));
                 if !open {
                     continue;
                 }
@@ -64,13 +64,14 @@ impl Fold<'_> {
                     &mut program.rules,
                 );
             }
-            // A tier whose policies in this direction are all staged counts as absent.
-            let Some(last) = last else { continue };
+            // A tier whose policies in this direction are all staged counts as absent. Its end is
+            // told of in the name of its first enforced policy, as Calico does.
+            let Some(first) = first else { continue };
             if open && !tier.default_pass {
                 let id = self.rules.id(RuleRef {
                     direction: self.direction,
                     tier: Arc::clone(&tier.name),
-                    holder: RuleHolder::Policy(last.clone()),
+                    holder: RuleHolder::Policy(first.clone()),
                     rule: None,
                     rule_id: None,
                 });

@@ -31,7 +31,7 @@ pub struct RuleRef {
     pub direction: Direction,
     /// Tier, [`PROFILE_TIER`] for profiles.
     pub tier: Arc<str>,
-    /// Policy or profile; the last enforced policy of the tier where the tier's end decides.
+    /// Policy or profile; the first enforced policy of the tier where the tier's end decides.
     pub holder: RuleHolder,
     /// Place in its list; none at the end of a tier and where no profile matched.
     pub rule: Option<usize>,

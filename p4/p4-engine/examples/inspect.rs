@@ -1,5 +1,7 @@
 //! Loads a program and says what is in it.
 
+#![expect(clippy::print_stdout, reason = "a program for people prints")]
+
 use p4_engine::Program;
 
 fn main() {

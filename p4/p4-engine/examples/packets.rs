@@ -4,6 +4,13 @@
 //! pods behind 100 ports and sends established flows, denied flows and a mix; with any other
 //! program it sends the same frames to empty tables.
 
+#![expect(
+    clippy::print_stdout,
+    clippy::expect_used,
+    clippy::cast_possible_truncation,
+    reason = "a program for people prints, and stops where its own tables are not there"
+)]
+
 use std::sync::Arc;
 use std::time::Instant;
 

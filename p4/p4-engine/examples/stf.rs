@@ -1,5 +1,7 @@
 //! Runs every `NAME.json` + `NAME.stf` pair of the directories given.
 
+#![expect(clippy::print_stdout, reason = "a program for people prints")]
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -64,7 +64,7 @@ impl<'a> Writer<'a> {
 
     /// Appends bits of a packet.
     pub(crate) fn copy(&mut self, data: &[u8], at: usize, bits: usize) {
-        if self.held == 0 && at % 8 == 0 && bits % 8 == 0 {
+        if self.held == 0 && at.is_multiple_of(8) && bits.is_multiple_of(8) {
             let bytes = data.get(at / 8..(at + bits) / 8);
             self.out.extend_from_slice(bytes.unwrap_or_default());
             return;

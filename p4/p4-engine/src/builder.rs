@@ -1,7 +1,12 @@
 //! Collects code: labels, constants, temporaries, and expressions turned into operations.
 
-pub(crate) mod arith;
+mod arith;
+mod cast;
+mod concat;
 pub(crate) mod reference;
+mod shift;
+mod store;
+mod truth;
 
 use std::collections::HashMap;
 
@@ -85,6 +90,40 @@ pub(crate) struct Val {
     pub(crate) slot: Slot,
     pub(crate) limbs: usize,
     pub(crate) shape: Shape,
+}
+
+impl Val {
+    /// Bits as a two's complement number; only for exact values.
+    pub(crate) fn signed_bits(self) -> usize {
+        match self.shape {
+            Shape::Unsigned(bits) => bits + 1,
+            Shape::Signed(bits) | Shape::Low(bits) => bits,
+        }
+    }
+
+    /// Bits that are right.
+    pub(crate) fn sound_bits(self, limbs: usize) -> usize {
+        match self.shape {
+            Shape::Low(bits) => bits,
+            Shape::Unsigned(_) | Shape::Signed(_) => limbs * 64,
+        }
+    }
+
+    pub(crate) fn unsigned(self) -> Option<usize> {
+        match self.shape {
+            Shape::Unsigned(bits) => Some(bits),
+            Shape::Signed(_) | Shape::Low(_) => None,
+        }
+    }
+}
+
+/// Where a value is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) slot: Slot,
+    pub(crate) bits: usize,
+    pub(crate) limbs: usize,
+    pub(crate) signed: bool,
 }
 
 /// How exact a value must be.

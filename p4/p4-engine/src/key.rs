@@ -204,7 +204,7 @@ fn deposit(limbs: &mut [u64], value: &Value, place: KeyPlace) {
         let limb = value.limb(at);
         let bit = place.bit as usize + at * 64;
         limbs[bit / 64] |= limb << (bit % 64);
-        if bit % 64 != 0 && bit / 64 + 1 < limbs.len() {
+        if !bit.is_multiple_of(64) && bit / 64 + 1 < limbs.len() {
             limbs[bit / 64 + 1] |= limb >> (64 - bit % 64);
         }
     }

@@ -86,6 +86,7 @@ pub(crate) fn lower(document: &Document) -> Result<Program, LoadError> {
         return Err(Fault::Unsupported(construct).at("the program", None));
     }
     let layout = Layout::build(document)?;
+    check_memory(document)?;
     let standard = standard(document, &layout)?;
     let mut program = tables::infos(document, &layout)?;
     let counters = named(program.counters.iter().map(|counter| counter.name.as_str()))?;
@@ -159,6 +160,43 @@ pub(crate) fn lower(document: &Document) -> Result<Program, LoadError> {
     program.wires = crate::wire::wires(&layout);
     program.layout = layout;
     Ok(program)
+}
+
+/// Bytes that counters, meters and registers may take in all.
+const MAX_STATE: u64 = 1 << 30;
+
+/// A program cannot ask for more memory than a machine has.
+fn check_memory(document: &Document) -> Result<(), LoadError> {
+    let counters = document
+        .counter_arrays
+        .iter()
+        .filter(|array| !array.is_direct);
+    let counters = counters.map(|array| array.size.unwrap_or(0).saturating_mul(16));
+    let meters = document
+        .meter_arrays
+        .iter()
+        .filter(|array| !array.is_direct);
+    let meters = meters.map(|array| array.size.saturating_mul(80));
+    let registers = document.register_arrays.iter();
+    let registers = registers.map(|array| {
+        array
+            .bitwidth
+            .div_ceil(64)
+            .saturating_mul(8)
+            .saturating_mul(array.size)
+    });
+    let bytes = counters
+        .chain(meters)
+        .chain(registers)
+        .fold(0, u64::saturating_add);
+    if bytes > MAX_STATE {
+        return Err(LoadError::TooLarge {
+            what: "bytes of counters, meters and registers",
+            have: usize::try_from(bytes).unwrap_or(usize::MAX),
+            limit: usize::try_from(MAX_STATE).unwrap_or(usize::MAX),
+        });
+    }
+    Ok(())
 }
 
 fn code(

@@ -12,6 +12,7 @@
 
 mod parse;
 mod run;
+mod words;
 
 pub use parse::{Script, StfError};
 pub use run::{StfFailure, StfReport};

@@ -1,5 +1,8 @@
 //! Tables of every kind against a linear scan, under random inserts, changes and removals.
 
+#![expect(clippy::unwrap_used, reason = "test set-up may stop")]
+
+#[allow(dead_code, reason = "each test takes what it needs")]
 #[path = "programs/minimal.rs"]
 mod minimal;
 
@@ -85,17 +88,32 @@ impl Bench {
         let json = minimal::program(&json!(fields), &actions, &tables, &json!("t"));
         let program = Arc::new(Program::load(&json.to_string()).unwrap());
         let table = program.table("t").unwrap();
-        Self { engine: Engine::new(program, EngineConfig::default()), table, shape }
+        Self {
+            engine: Engine::new(program, EngineConfig::default()),
+            table,
+            shape,
+        }
     }
 
     fn entry(&self, key: Vec<KeyPart>, priority: i32, result: u32) -> Entry {
-        let action = self.engine.program().table_action(self.table, "found").unwrap();
+        let action = self
+            .engine
+            .program()
+            .table_action(self.table, "found")
+            .unwrap();
         let args = vec![Value::from(u64::from(result))];
-        Entry { key, priority, action: EntryAction::Call(ActionCall { action, args }) }
+        Entry {
+            key,
+            priority,
+            action: EntryAction::Call(ActionCall { action, args }),
+        }
     }
 
     fn prioritized(&self) -> bool {
-        self.shape.0.iter().any(|(_, kind)| !matches!(*kind, "exact" | "lpm"))
+        self.shape
+            .0
+            .iter()
+            .any(|(_, kind)| !matches!(*kind, "exact" | "lpm"))
     }
 
     fn look_up(&mut self, key: &[Value]) -> u32 {
@@ -114,9 +132,10 @@ impl Bench {
 fn matches(part: &KeyPart, bits: usize, value: &Value) -> bool {
     match part {
         KeyPart::Exact(own) => own == value,
-        KeyPart::Lpm { value: own, prefix_len } => {
-            value.and(&Value::prefix_mask(bits, usize::from(*prefix_len))) == *own
-        }
+        KeyPart::Lpm {
+            value: own,
+            prefix_len,
+        } => value.and(&Value::prefix_mask(bits, usize::from(*prefix_len))) == *own,
         KeyPart::Ternary { value: own, mask } => value.and(mask) == *own,
         KeyPart::Range { low, high } => low <= value && value <= high,
         KeyPart::Optional(own) => own.as_ref().is_none_or(|own| own == value),
@@ -134,9 +153,11 @@ fn prefix_len(line: &Line) -> u16 {
 /// What a linear scan says: the best priority and the oldest of those, or the longest prefix.
 fn scan(lines: &[Line], shape: Shape, prioritized: bool, key: &[Value]) -> u32 {
     let hits = lines.iter().filter(|line| {
-        line.key.iter().zip(shape.0).zip(key).all(|((part, (bits, _)), value)| {
-            matches(part, *bits, value)
-        })
+        line.key
+            .iter()
+            .zip(shape.0)
+            .zip(key)
+            .all(|((part, (bits, _)), value)| matches(part, *bits, value))
     });
     let best = if prioritized {
         hits.max_by_key(|line| (line.priority, std::cmp::Reverse(line.age)))
@@ -150,7 +171,12 @@ fn scan(lines: &[Line], shape: Shape, prioritized: bool, key: &[Value]) -> u32 {
 type Step = (u8, Vec<(u64, u64, u64)>, i32, usize);
 
 fn steps() -> impl Strategy<Value = (usize, Vec<Step>)> {
-    let step = (0u8..10, prop::collection::vec(any::<(u64, u64, u64)>(), 3), 1i32..5, any::<usize>());
+    let step = (
+        0u8..10,
+        prop::collection::vec(any::<(u64, u64, u64)>(), 3),
+        1i32..5,
+        any::<usize>(),
+    );
     (0..SHAPES.len(), prop::collection::vec(step, 1..120))
 }
 
@@ -174,7 +200,10 @@ fn part(bits: usize, kind: &str, (a, b, c): (u64, u64, u64)) -> KeyPart {
             let lens = [0, 1, bits / 2, bits.saturating_sub(1), bits];
             let prefix_len = lens[usize::try_from(b % 5).unwrap()];
             let value = value.and(&Value::prefix_mask(bits, prefix_len));
-            KeyPart::Lpm { value, prefix_len: u16::try_from(prefix_len).unwrap() }
+            KeyPart::Lpm {
+                value,
+                prefix_len: u16::try_from(prefix_len).unwrap(),
+            }
         }
         "ternary" => {
             let mask = match b % 4 {
@@ -183,11 +212,17 @@ fn part(bits: usize, kind: &str, (a, b, c): (u64, u64, u64)) -> KeyPart {
                 2 => Value::from(3u64),
                 _ => Value::prefix_mask(bits, bits / 3),
             };
-            KeyPart::Ternary { value: value.and(&mask), mask }
+            KeyPart::Ternary {
+                value: value.and(&mask),
+                mask,
+            }
         }
         "range" => {
             let (x, y) = (value, small_value(bits, c));
-            KeyPart::Range { low: x.clone().min(y.clone()), high: x.max(y) }
+            KeyPart::Range {
+                low: x.clone().min(y.clone()),
+                high: x.max(y),
+            }
         }
         _ => KeyPart::Optional((b % 3 != 0).then_some(value)),
     }
@@ -266,13 +301,22 @@ fn wrong_entries_are_refused_and_change_nothing() {
     let mut bench = Bench::new(SHAPES[2]);
     let table = bench.table;
     let exact = |value: u64| KeyPart::Exact(Value::from(value));
-    let lpm = |value: u64, prefix_len| KeyPart::Lpm { value: Value::from(value), prefix_len };
+    let lpm = |value: u64, prefix_len| KeyPart::Lpm {
+        value: Value::from(value),
+        prefix_len,
+    };
     let mut refuse = |key: Vec<KeyPart>, priority| {
         let entry = bench.entry(key, priority, 1);
         bench.engine.insert(table, entry).unwrap_err().to_string()
     };
-    assert_eq!(refuse(vec![exact(1)], 0), "Table t has 2 key fields, the entry has 1");
-    assert_eq!(refuse(vec![exact(256), lpm(0, 0)], 0), "Field k0 has 9 bits, it takes 8");
+    assert_eq!(
+        refuse(vec![exact(1)], 0),
+        "Table t has 2 key fields, the entry has 1"
+    );
+    assert_eq!(
+        refuse(vec![exact(256), lpm(0, 0)], 0),
+        "Field k0 has 9 bits, it takes 8"
+    );
     assert_eq!(
         refuse(vec![exact(1), lpm(1, 8)], 0),
         "Field k1: bits below the prefix are set"
@@ -281,14 +325,23 @@ fn wrong_entries_are_refused_and_change_nothing() {
         refuse(vec![exact(1), lpm(0, 33)], 0),
         "Field k1: the prefix is longer than the field"
     );
-    assert_eq!(refuse(vec![exact(1), exact(1)], 0), "Field k1: it matches as Lpm");
-    assert_eq!(refuse(vec![exact(1), lpm(0, 0)], 5), "Table t takes no priority");
+    assert_eq!(
+        refuse(vec![exact(1), exact(1)], 0),
+        "Field k1: it matches as Lpm"
+    );
+    assert_eq!(
+        refuse(vec![exact(1), lpm(0, 0)], 5),
+        "Table t takes no priority"
+    );
     let mut wide = bench.entry(vec![exact(1), lpm(0, 0)], 0, 1);
     if let EntryAction::Call(call) = &mut wide.action {
         call.args = vec![Value::from(1u64 << 32)];
     }
     let refused = bench.engine.insert(table, wide).unwrap_err();
-    assert_eq!(refused.to_string(), "Parameter result of found has 33 bits, it takes 32");
+    assert_eq!(
+        refused.to_string(),
+        "Parameter result of found has 33 bits, it takes 32"
+    );
     assert_eq!(bench.engine.entry_count(table), 0);
 }
 
@@ -302,5 +355,8 @@ fn a_handle_does_not_outlive_its_entry() {
     let second = bench.engine.insert(bench.table, entry).unwrap();
     assert_ne!(first, second);
     assert!(bench.engine.entry(bench.table, first).is_none());
-    assert_eq!(bench.engine.find(bench.table, &key(), 0).unwrap(), Some(second));
+    assert_eq!(
+        bench.engine.find(bench.table, &key(), 0).unwrap(),
+        Some(second)
+    );
 }

@@ -3,11 +3,7 @@
 //! `cargo run --release -p p4switch --example rates [ADDRESS]`; without an address it starts a
 //! switch in process. One request is in flight unless said. The requests are made beforehand.
 
-#![expect(
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "a measuring tool"
-)]
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measuring tool")]
 
 use std::time::{Duration, Instant};
 

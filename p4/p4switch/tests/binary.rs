@@ -1,8 +1,5 @@
 //! The program as a user starts it.
-#![expect(
-    clippy::expect_used,
-    reason = "helpers of tests fail like tests"
-)]
+#![expect(clippy::expect_used, reason = "helpers of tests fail like tests")]
 
 use std::{
     io::{BufRead as _, BufReader},

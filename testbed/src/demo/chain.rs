@@ -29,7 +29,7 @@ const LOOK: Duration = Duration::from_millis(2);
 /// How long a killed daemon stays away.
 const AWAY: Duration = Duration::from_millis(300);
 /// Entries that the DPU agent has written since it started.
-const WRITTEN: &str = "offload_dpu_written_entries";
+const WRITTEN: &str = "offload_dpu_operations_total{kind=\"update\"}";
 
 /// Where everything listens.
 #[derive(Clone, Debug)]
@@ -228,6 +228,58 @@ impl Chain {
     /// Status of endpoints as told to Felix.
     pub(super) fn told_to_felix(&self) -> std::collections::BTreeMap<String, String> {
         self.player.talk().borrow().endpoints.clone()
+    }
+
+    /// Felix, for tests that put words into its mouth.
+    #[cfg(test)]
+    pub(super) fn player(&self) -> &Player {
+        &self.player
+    }
+
+    /// Starts an agent again with other arguments behind its own.
+    #[cfg(test)]
+    pub(super) async fn restart_with(
+        &mut self,
+        victim: Victim,
+        arguments: &[&str],
+    ) -> Result<(), DemoError> {
+        let daemon = match victim {
+            Victim::DpuAgent => &mut self.dpu,
+            _ => &mut self.host,
+        };
+        daemon.kill().await?;
+        daemon.add(arguments);
+        daemon.start()
+    }
+
+    /// What the host agent says of itself, once it answers and `wanted` holds.
+    #[cfg(test)]
+    pub(super) async fn status_when(
+        &mut self,
+        wanted: impl Fn(&HostStatus) -> bool,
+    ) -> Result<HostStatus, DemoError> {
+        let end = Instant::now() + PATIENCE;
+        let mut client = None;
+        loop {
+            let status = self.status(&mut client).await;
+            if let Some(status) = &status
+                && wanted(status)
+            {
+                return Ok(status.clone());
+            }
+            if Instant::now() > end {
+                return Err(DemoError::NotEnforced {
+                    status: format!("{status:?}"),
+                });
+            }
+            sleep(LOOK).await;
+        }
+    }
+
+    /// Where `offloadctl` asks.
+    #[cfg(test)]
+    pub(super) fn host_socket(&self) -> PathBuf {
+        self.places.host_socket()
     }
 
     /// Kills one part with SIGKILL, brings it back after a while and waits until the chain is

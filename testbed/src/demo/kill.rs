@@ -1,7 +1,7 @@
 //! Kills parts of the chain while packets flow, and says what that did to them.
 
 use std::io::{self, Write};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use policy_model::{Flow, L4, Protocol};
 use serde::Serialize;
@@ -219,11 +219,4 @@ async fn try_again(
         .filter(|(case, outcome)| !super::report::agrees(case, *outcome))
         .count();
     Ok((again.len(), differ))
-}
-
-/// How long something took.
-pub(super) async fn timed<T>(work: impl Future<Output = T>) -> (T, Duration) {
-    let started = Instant::now();
-    let done = work.await;
-    (done, started.elapsed())
 }

@@ -47,34 +47,50 @@ pub(super) struct Talk {
     pub(super) broken: Option<String>,
 }
 
+/// What a Felix is to do.
+#[derive(Debug)]
+enum Order {
+    /// Play until so many frames of the recording have been said.
+    Play(usize),
+    /// Say these bytes, whatever they are.
+    #[cfg(test)]
+    Say(Vec<u8>),
+}
+
 /// A Felix that can be told how far to play.
 #[derive(Debug)]
 pub(super) struct Player {
-    target: mpsc::UnboundedSender<usize>,
+    orders: mpsc::UnboundedSender<Order>,
     talk: watch::Receiver<Talk>,
 }
 
 impl Player {
     /// Starts the first session and plays nothing yet.
     pub(super) fn start(launcher: &Launcher, socket: PathBuf, frames: Vec<Frame>) -> Self {
-        let (target, targets) = mpsc::unbounded_channel();
+        let (orders, taken) = mpsc::unbounded_channel();
         let (said, talk) = watch::channel(Talk::default());
         let felix = Felix {
             launcher: launcher.clone(),
             socket,
             frames,
-            targets,
+            orders: taken,
             goal: 0,
             said,
         };
         tokio::spawn(felix.live());
-        Self { target, talk }
+        Self { orders, talk }
     }
 
     /// Plays until `count` frames of the recording have been said.
     pub(super) fn play_to(&self, count: usize) {
         // A Felix that is gone says so in `Talk::broken`.
-        let _ = self.target.send(count);
+        let _ = self.orders.send(Order::Play(count));
+    }
+
+    /// Says what no recording holds.
+    #[cfg(test)]
+    pub(super) fn say(&self, bytes: Vec<u8>) {
+        let _ = self.orders.send(Order::Say(bytes));
     }
 
     /// What has been said and heard so far; waits for changes.
@@ -87,7 +103,7 @@ struct Felix {
     launcher: Launcher,
     socket: PathBuf,
     frames: Vec<Frame>,
-    targets: mpsc::UnboundedReceiver<usize>,
+    orders: mpsc::UnboundedReceiver<Order>,
     goal: usize,
     said: watch::Sender<Talk>,
 }
@@ -188,8 +204,10 @@ impl Felix {
                 sequence += 1;
                 self.note(next, sequence);
             }
-            match self.targets.recv().await {
-                Some(goal) => self.goal = self.goal.max(goal),
+            match self.orders.recv().await {
+                Some(Order::Play(goal)) => self.goal = self.goal.max(goal),
+                #[cfg(test)]
+                Some(Order::Say(bytes)) => to.write_all(&bytes).await?,
                 None => return Ok(End::Enough),
             }
         }

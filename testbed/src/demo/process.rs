@@ -33,6 +33,11 @@ impl Launcher {
         let own = std::env::current_exe().map_err(DemoError::OwnProgram)?;
         let folder = own.parent().map_or_else(PathBuf::new, Path::to_owned);
         build(&folder)?;
+        Self::over(own, folder, logs)
+    }
+
+    /// With this program of ours, and the others in `folder`.
+    pub(super) fn over(own: PathBuf, folder: PathBuf, logs: &Path) -> Result<Self, DemoError> {
         for program in PROGRAMS {
             let path = folder.join(program);
             if !path.is_file() {
@@ -123,6 +128,13 @@ impl Daemon {
             arguments,
             child: None,
         }
+    }
+
+    /// More arguments, from the next start on.
+    #[cfg(test)]
+    pub(super) fn add(&mut self, arguments: &[&str]) {
+        let more = arguments.iter().map(|word| (*word).to_owned());
+        self.arguments.extend(more);
     }
 
     /// Starts it.

@@ -132,6 +132,12 @@ impl StageReport {
             text: matrix::render(stage, outcomes, topology),
         }
     }
+
+    /// The matrix.
+    #[cfg(test)]
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
 }
 
 fn flow(case: &Case, outcome: Outcome, topology: &Topology) -> FlowReport {

@@ -166,7 +166,7 @@ impl Lab {
         mut stop: oneshot::Receiver<()>,
         drops: &mut impl Drops,
     ) -> Result<Traffic, LabError> {
-        let _servers = self.serve(&[allowed, denied].concat())?;
+        let mut servers = self.serve(&[allowed, denied].concat())?;
         let sockets = |probes| -> Result<Vec<send::Datagrams>, LabError> {
             let loaded = self.load(probes)?.into_iter();
             let opened = loaded.map(|(probe, loaded)| {
@@ -193,6 +193,7 @@ impl Lab {
             })
         };
         let (good, bad) = (count(allowed), count(denied));
+        servers.shutdown().await;
         self.capture.forget();
         Ok(Traffic {
             allowed_sent: good.sent,
@@ -207,7 +208,7 @@ impl Lab {
         probes: &[Probe],
         drops: &mut impl Drops,
     ) -> Result<Vec<Outcome>, LabError> {
-        let _servers = self.serve(probes)?;
+        let mut servers = self.serve(probes)?;
         let mut talks = Vec::with_capacity(probes.len());
         for (probe, loaded) in self.load(probes)? {
             let talk = loaded.fire().map_err(|source| LabError::Kernel {
@@ -248,6 +249,8 @@ impl Lab {
                     .flatten(),
             }
         };
+        // The next batch may want the same ports.
+        servers.shutdown().await;
         Ok(probes.iter().zip(&marks).map(outcome).collect())
     }
 

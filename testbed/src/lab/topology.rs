@@ -1,6 +1,5 @@
 //! What hangs on which port.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use policy_model::WorkloadId;
@@ -93,12 +92,6 @@ impl Topology {
             gateways.push(GATEWAY_V6.into());
         }
         gateways
-    }
-
-    /// Index by workload.
-    pub(crate) fn index(&self) -> BTreeMap<&WorkloadId, usize> {
-        let pods = self.pods.iter().enumerate();
-        pods.map(|(index, pod)| (&pod.id, index)).collect()
     }
 
     /// For messages.

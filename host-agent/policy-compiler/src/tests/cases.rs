@@ -271,7 +271,7 @@ fn a_named_port_is_an_alternative_to_numbers() {
 }
 
 #[test]
-fn the_end_of_a_tier_is_told_with_its_last_policy() {
+fn the_end_of_a_tier_is_told_with_its_policy() {
     let bench = Bench::new(vec![
         policy(vec![], vec![]),
         Update::Workload(pod_id("a"), pod(0, "10.0.0.1/32")),

@@ -1,7 +1,7 @@
 //! Names into places: fields, headers, stacks, unions, also with an index known only at run time.
 
-use super::arith::{Place, narrow};
-use super::{Builder, Built, Fault};
+use super::arith::narrow;
+use super::{Builder, Built, Fault, Place};
 use crate::expr::Expr;
 use crate::ir::{Op, Slot};
 

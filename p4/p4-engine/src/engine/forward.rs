@@ -1,6 +1,8 @@
 //! What happens to a packet between and after the pipelines: clone, digest, resubmit, multicast,
 //! drop, egress, deparser, recirculate, in the order of bmv2's simple_switch.
 
+mod copies;
+
 use std::sync::Arc;
 
 use super::Engine;
@@ -10,7 +12,6 @@ use crate::ir::Slot;
 use crate::lower::{Standard, StandardField};
 use crate::output::{Digest, Outputs};
 use crate::program::{DigestIndex, Program};
-use crate::replicate::{CloneSession, Replica};
 use crate::state::State;
 use crate::trace::{DropReason, Instance, Trace, TraceEvent};
 use crate::value::Value;
@@ -482,131 +483,6 @@ impl Drive<'_> {
             digest: DigestIndex(u32::from(list)),
             fields: values,
         });
-    }
-
-    /// The packet as it came into this pass, parsed once more, with the kept fields.
-    fn clone_ingress<const TRACED: bool>(
-        &mut self,
-        pass: &Pass<'_>,
-        data: &Bytes,
-        port: u16,
-        session: u16,
-        list: u16,
-    ) {
-        let Some(config) = self.state.sessions.get(&session).cloned() else {
-            return;
-        };
-        let instance = Instance::IngressClone;
-        if TRACED {
-            self.trace.push(TraceEvent::Cloned { session, instance });
-        }
-        let before = self.save();
-        let kept = self.kept(list);
-        self.clear();
-        self.set(self.standard.ingress_port, u64::from(port));
-        let start = Carried {
-            cursor: 0,
-            length: pass.ingress_length,
-            ingress_length: pass.ingress_length,
-            truncate: None,
-        };
-        let mut copy = self.pass(pass.data, start);
-        // Not traced: the steps are those of the original.
-        self.run::<false>(&mut copy, Stage::Parser);
-        self.clear_metadata();
-        self.restore(&kept);
-        self.set(self.standard.instance_type, instance.number());
-        let registers = self.save();
-        let carried = Carried {
-            cursor: copy.cursor,
-            length: pass.ingress_length,
-            ..start
-        };
-        self.send_clones(&config, registers, data, carried, instance);
-        self.load(&before);
-    }
-
-    /// The packet as egress left it, without its metadata.
-    fn clone_egress<const TRACED: bool>(
-        &mut self,
-        pass: &Pass<'_>,
-        data: &Bytes,
-        session: u16,
-        list: u16,
-    ) {
-        let Some(config) = self.state.sessions.get(&session).cloned() else {
-            return;
-        };
-        let instance = Instance::EgressClone;
-        if TRACED {
-            self.trace.push(TraceEvent::Cloned { session, instance });
-        }
-        let before = self.save();
-        let kept = self.kept(list);
-        self.clear_metadata();
-        self.restore(&kept);
-        self.set(self.standard.instance_type, instance.number());
-        let registers = self.save();
-        self.send_clones(&config, registers, data, Carried::of(pass), instance);
-        self.load(&before);
-    }
-
-    fn send_clones(
-        &mut self,
-        config: &CloneSession,
-        registers: Vec<u64>,
-        data: &Bytes,
-        carried: Carried,
-        instance: Instance,
-    ) {
-        let limit = config
-            .truncate
-            .and_then(|limit| usize::try_from(limit).ok());
-        let truncate = match (carried.truncate, limit) {
-            (Some(own), Some(limit)) => Some(own.min(limit)),
-            (own, limit) => own.or(limit),
-        };
-        let carried = Carried {
-            truncate,
-            ..carried
-        };
-        if let Some(group) = config.multicast_group {
-            self.multicast(&registers, data, carried, group, instance);
-        }
-        self.replicate(&registers, data, carried, &config.replicas, instance);
-    }
-
-    fn multicast(
-        &mut self,
-        registers: &[u64],
-        data: &Bytes,
-        carried: Carried,
-        group: u16,
-        instance: Instance,
-    ) -> usize {
-        let replicas = self.state.groups.get(&group).cloned().unwrap_or_default();
-        self.replicate(registers, data, carried, &replicas, instance);
-        replicas.len()
-    }
-
-    fn replicate(
-        &mut self,
-        registers: &[u64],
-        data: &Bytes,
-        carried: Carried,
-        replicas: &[Replica],
-        instance: Instance,
-    ) {
-        for replica in replicas {
-            self.jobs.push_back(Job::Egress {
-                data: data.clone(),
-                registers: registers.to_vec(),
-                carried,
-                port: replica.port,
-                instance,
-                replica: Some(replica.instance),
-            });
-        }
     }
 }
 

@@ -113,16 +113,12 @@ impl Run<'_> {
                     file[usize::from(group)] = 0;
                 }
             }
-            Op::Log { x } => {
-                if TRACED {
-                    self.log(x);
-                }
+            Op::Log { x } if TRACED => {
+                self.log(x);
             }
-            Op::Assert { c, x } => {
-                if file[usize::from(c)] == 0 {
-                    pass.failed = Some((DropReason::Assertion, Some(x)));
-                    return Flow::Stop;
-                }
+            Op::Assert { c, x } if file[usize::from(c)] == 0 => {
+                pass.failed = Some((DropReason::Assertion, Some(x)));
+                return Flow::Stop;
             }
             _ => {}
         }

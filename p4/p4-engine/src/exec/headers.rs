@@ -33,7 +33,7 @@ impl Run<'_> {
             }
             Op::Advance { a } => {
                 let bits = self.machine.file[usize::from(a)];
-                if bits % 8 != 0 {
+                if !bits.is_multiple_of(8) {
                     return self.fail(pass, self.program.error_codes.parser_invalid_argument);
                 }
                 let room = pass.data.len() - pass.cursor;
@@ -111,7 +111,7 @@ impl Run<'_> {
         let program = self.program;
         let wire = &program.wires[usize::from(h)];
         let length = self.machine.file[usize::from(len)];
-        if length % 8 != 0 {
+        if !length.is_multiple_of(8) {
             return self.fail(pass, program.error_codes.parser_invalid_argument);
         }
         let room = (pass.data.len() - pass.cursor) as u64;
@@ -456,7 +456,7 @@ fn deposit(limbs: &mut [u64], value: u64, bit: usize) {
     if let Some(limb) = limbs.get_mut(bit / 64) {
         *limb |= value << (bit % 64);
     }
-    if bit % 64 != 0
+    if !bit.is_multiple_of(64)
         && let Some(limb) = limbs.get_mut(bit / 64 + 1)
     {
         *limb |= value >> (64 - bit % 64);

@@ -55,7 +55,7 @@ async fn filters_select() {
         r#match: vec![exact(1, 2)],
         ..all.clone()
     };
-    assert_eq!(find(by_match).await, [marked.clone()]);
+    assert_eq!(find(by_match).await, std::slice::from_ref(&marked));
     let nothing = TableEntry {
         r#match: vec![exact(1, 9)],
         ..all.clone()
@@ -156,7 +156,10 @@ async fn counters_are_there_when_asked_for() {
         read(&client, Kind::TableEntry(query)).await,
         [Kind::TableEntry(with_counter)]
     );
-    assert_eq!(entries(&client, BY_ROUTE).await, [route.clone()]);
+    assert_eq!(
+        entries(&client, BY_ROUTE).await,
+        std::slice::from_ref(&route)
+    );
     let key = TableEntry {
         action: None,
         ..route

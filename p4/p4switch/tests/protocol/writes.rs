@@ -153,7 +153,7 @@ async fn malformed_entries_are_refused() {
     // Zero-padded values are not canonical and still right.
     let padded = with_match(raw(&[0, 0, 0, 0, 0, 0, 0, 1]));
     assert_eq!(code_of(&client, insert(padded)).await, Code::Ok);
-    assert_eq!(entries(&client, BY_MAC).await, [good.clone()]);
+    assert_eq!(entries(&client, BY_MAC).await, std::slice::from_ref(&good));
     let no_type = Update {
         r#type: 0,
         ..insert(good)

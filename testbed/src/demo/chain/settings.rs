@@ -67,16 +67,17 @@ fn dpu(places: &Places, topology: &Topology) -> String {
     let mut text = format!(
         "name = \"dpu-a\"\n\
          listen = \"{}\"\n\
-         pki-dir = \"{folder}/pki\"\n\
+         pki = \"{folder}/pki\"\n\
+         host = \"node-a\"\n\
          http = \"{}\"\n\
-         p4runtime = \"http://{}\"\n",
+         \n[target]\naddress = \"{}\"\ndevice-id = 0\n",
         places.dpu, places.dpu_http, places.switch,
     );
     for pod in &topology.pods {
         // A String takes all that is written to it.
         let _ = write!(
             text,
-            "\n[[port]]\nnumber = {}\ninterface = \"{}\"\nmac = \"{}\"\nrole = \"workload\"\n",
+            "\n[[ports]]\nnumber = {}\ninterface = \"{}\"\nmac = \"{}\"\nrole = \"workload\"\n",
             pod.port,
             pod.interface,
             mac(pod.mac),
@@ -86,7 +87,7 @@ fn dpu(places: &Places, topology: &Topology) -> String {
     let addresses: Vec<String> = uplink.node.iter().map(IpAddr::to_string).collect();
     let _ = write!(
         text,
-        "\n[[port]]\nnumber = {}\ninterface = \"{}\"\nmac = \"{}\"\nrole = \"uplink\"\n\
+        "\n[[ports]]\nnumber = {}\ninterface = \"{}\"\nmac = \"{}\"\nrole = \"uplink\"\n\
          addresses = {addresses:?}\nnext-hop-mac = \"{}\"\n",
         uplink.port,
         uplink.interface,
