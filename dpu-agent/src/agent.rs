@@ -111,7 +111,6 @@ impl Agent {
         let driver = Driver {
             schema: Arc::clone(&schema),
             reconciler: Reconciler::new(Arc::clone(&schema), config.reconciler()),
-            device,
             commands: received,
             publish,
             stop: stopping.clone(),
@@ -120,7 +119,7 @@ impl Agent {
             state: State::default(),
         };
         parts.spawn(async move {
-            driver.run().await;
+            driver.run(device).await;
             Ok(())
         });
 

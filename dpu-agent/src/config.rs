@@ -109,7 +109,7 @@ impl Default for Config {
         Self {
             name: "dpu".to_owned(),
             listen: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 50151)),
-            http: HttpAddress::At(SocketAddr::from((Ipv4Addr::LOCALHOST, 9465))),
+            http: HttpAddress::At(SocketAddr::from((Ipv4Addr::LOCALHOST, 9811))),
             pki: PathBuf::from("/var/lib/margay/pki"),
             host: None,
             insecure: false,
@@ -127,7 +127,8 @@ impl Default for Target {
         Self {
             backend: Backend::default(),
             address: "127.0.0.1:9559".to_owned(),
-            device_id: 1,
+            // As simple_switch_grpc and p4switch call themselves if nobody tells them.
+            device_id: 0,
             batch: 500,
             in_flight: 4,
             deadline_seconds: 30,

@@ -15,7 +15,7 @@ use offload_api::server::Refused;
 use offload_api::types::{EntryCounter, EntryView, TableUsage};
 use table_model::{Row, RowKey, Schema, TableId};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, error, info, warn};
 
 use crate::agent::stopped;
@@ -28,7 +28,7 @@ use listing::Listings;
 /// First pause between two attempts to connect; doubles up to [`LAST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// Longest pause between two attempts to connect: a device that is back is found within this time.
-const LAST_PAUSE: Duration = Duration::from_secs(2);
+const LAST_PAUSE: Duration = Duration::from_secs(1);
 /// Changes that may wait in the reconciler before no more are taken from the streams.
 const BACKLOG: usize = 16;
 
@@ -70,7 +70,6 @@ pub(crate) enum Command {
 pub(crate) struct Driver {
     pub(crate) schema: Arc<Schema>,
     pub(crate) reconciler: Reconciler,
-    pub(crate) device: Device,
     pub(crate) commands: mpsc::Receiver<Command>,
     pub(crate) publish: watch::Sender<View>,
     pub(crate) stop: watch::Receiver<bool>,
@@ -98,28 +97,28 @@ enum Next {
 impl Driver {
     /// Drives until asked to stop or nobody is left to ask. An operation under way is finished; the
     /// device keeps what it holds.
-    pub(crate) async fn run(mut self) {
+    pub(crate) async fn run(mut self, mut device: Device) {
         self.publish();
         loop {
             if *self.stop.borrow() {
                 break;
             }
-            if !self.reconciler.is_connected() && !self.reconnect().await {
+            if !self.reconciler.is_connected() && !self.reconnect(&mut device).await {
                 break;
             }
             let Some(output) = self.reconciler.next(self.now()) else {
                 self.publish();
-                match self.wait().await {
+                match self.wait(&mut device).await {
                     Next::Lost | Next::Tick => {}
-                    Next::Command(Some(command)) => self.command(command).await,
+                    Next::Command(Some(command)) => self.command(Some(&mut device), command).await,
                     Next::Command(None) | Next::Stop => break,
                 }
                 continue;
             };
             match output {
-                Output::Read(table) => self.read(table).await,
+                Output::Read(table) => self.read(&mut device, table).await,
                 Output::Write(updates) => {
-                    let report = self.device.write(&updates).await;
+                    let report = device.write(&updates).await;
                     self.handle(Input::Written(report));
                 }
                 Output::Report(report) => self.report(report),
@@ -128,7 +127,7 @@ impl Driver {
             // Questions are answered between two operations, however long the work is.
             while self.takes_commands() {
                 match self.commands.try_recv() {
-                    Ok(command) => self.command(command).await,
+                    Ok(command) => self.command(Some(&mut device), command).await,
                     Err(_) => break,
                 }
             }
@@ -149,11 +148,11 @@ impl Driver {
     }
 
     /// Waits for whatever comes next when there is nothing to do.
-    async fn wait(&mut self) -> Next {
+    async fn wait(&mut self, device: &mut Device) -> Next {
         let wake = self.reconciler.wake_at().map(|at| self.started + at);
         let takes = self.takes_commands();
         let next = tokio::select! {
-            lost = self.device.lost() => {
+            lost = device.lost() => {
                 warn!(error = %lost, "lost the device; what it holds stays in force");
                 self.state.view.detail = lost.to_string();
                 Next::Lost
@@ -170,20 +169,29 @@ impl Driver {
         next
     }
 
-    /// Connects, however long it takes, and answers what can be answered without a device in the
-    /// meantime. False if there is nobody left to connect for.
-    async fn reconnect(&mut self) -> bool {
-        let mut pause = FIRST_PAUSE;
+    /// Connects, however long it takes, and answers in the meantime what can be answered without a
+    /// device. False if there is nobody left to connect for.
+    async fn reconnect(&mut self, device: &mut Device) -> bool {
+        let mut pause = Duration::ZERO;
         let mut told = String::new();
         loop {
-            self.tell();
-            self.publish();
-            let connected = {
-                let connect = self.device.connect();
-                tokio::pin!(connect);
-                tokio::select! {
-                    connected = &mut connect => connected,
+            let begin = sleep(pause);
+            let attempt = async {
+                begin.await;
+                device.connect().await
+            };
+            tokio::pin!(attempt);
+            let connected = loop {
+                self.tell();
+                let takes = self.takes_commands();
+                let command = tokio::select! {
+                    connected = &mut attempt => break connected,
+                    command = self.commands.recv(), if takes => command,
                     () = stopped(&mut self.stop) => return false,
+                };
+                match command {
+                    Some(command) => self.command(None, command).await,
+                    None => return false,
                 }
             };
             match connected {
@@ -204,23 +212,7 @@ impl Driver {
                     self.state.view.detail = text;
                 }
             }
-            self.publish();
-            let until = Instant::now() + pause;
-            pause = (pause * 2).min(LAST_PAUSE);
-            loop {
-                let takes = self.takes_commands();
-                let next = tokio::select! {
-                    command = self.commands.recv(), if takes => Next::Command(command),
-                    () = sleep_until(until) => Next::Tick,
-                    () = stopped(&mut self.stop) => Next::Stop,
-                };
-                match next {
-                    Next::Command(Some(command)) => self.command(command).await,
-                    Next::Tick | Next::Lost => break,
-                    Next::Command(None) | Next::Stop => return false,
-                }
-                self.tell();
-            }
+            pause = (pause * 2).clamp(FIRST_PAUSE, LAST_PAUSE);
         }
     }
 
@@ -235,11 +227,11 @@ impl Driver {
         self.publish();
     }
 
-    async fn read(&mut self, table: TableId) {
+    async fn read(&mut self, device: &mut Device, table: TableId) {
         let now = self.started.elapsed();
         let reconciler = &mut self.reconciler;
         let mut sink = |rows| reconciler.handle(now, Input::Rows(rows));
-        let result = self.device.read(table, &mut sink).await;
+        let result = device.read(table, &mut sink).await;
         if let Err(error) = &result {
             warn!(%error, table = self.name(table), "cannot read a table back");
             self.state.view.detail = error.to_string();
@@ -254,7 +246,9 @@ impl Driver {
         }
     }
 
-    async fn command(&mut self, command: Command) {
+    /// Does what is asked. There is no device while one is being connected to.
+    async fn command(&mut self, device: Option<&mut Device>, command: Command) {
+        let device = device.filter(|_| self.reconciler.is_connected());
         match command {
             Command::Hello(hello) => self.hello(hello),
             Command::Change(change) => self.change(change),
@@ -266,7 +260,7 @@ impl Driver {
                 limit,
                 reply,
             } => {
-                let page = self.entries(table, view, after, limit).await;
+                let page = self.entries(device, table, view, after, limit).await;
                 answer(reply, page);
             }
             Command::Counters {
@@ -275,20 +269,20 @@ impl Driver {
                 limit,
                 reply,
             } => {
-                let page = self.counters(table, after, limit).await;
+                let page = self.counters(device, table, after, limit).await;
                 answer(reply, page);
             }
             Command::DropCounters(reply) => {
-                let counters = if self.reconciler.is_connected() {
-                    let counters = timeout(listing::DEADLINE, self.device.drop_counters()).await;
-                    listing::settled(counters)
-                } else {
-                    Err(self.away())
+                let counters = match device {
+                    Some(device) => {
+                        listing::settled(timeout(listing::DEADLINE, device.drop_counters()).await)
+                    }
+                    None => Err(self.away()),
                 };
                 answer(reply, counters);
             }
             Command::Flush(reply) => {
-                if self.reconciler.is_connected() {
+                if device.is_some() {
                     self.state.flushes.push(reply);
                     self.handle(Input::FlushConnections);
                 } else {
@@ -316,7 +310,7 @@ impl Driver {
                 took,
             } => {
                 self.metrics.enforced(*took);
-                info!(%session, generation = generation.0, written, unchanged, ?took, "enforced");
+                debug!(%session, generation = generation.0, written, unchanged, ?took, "enforced");
             }
             Report::Refused {
                 session,

@@ -62,7 +62,9 @@ fn main() -> ExitCode {
     }
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr);
+        .with_writer(std::io::stderr)
+        // A log that nobody reads any more must not end the agent.
+        .log_internal_errors(false);
     match config.log_format {
         LogFormat::Text => log.init(),
         LogFormat::Json => log.json().init(),
@@ -84,29 +86,31 @@ fn main() -> ExitCode {
 }
 
 async fn run(config: Config) -> Result<(), AgentError> {
+    // Before anyone is told that the agent serves: whoever knows may ask it to stop.
+    let stop = stop();
     let mut agent = Agent::start(config).await?;
     notify(&[sd_notify::NotifyState::Ready]);
     tokio::select! {
         error = agent.failed() => return Err(error),
-        signal = stopped() => info!(signal, "asked to stop; the device keeps forwarding"),
+        signal = stop => info!(signal, "asked to stop; the device keeps forwarding"),
     }
     notify(&[sd_notify::NotifyState::Stopping]);
     agent.stop().await
 }
 
-/// Waits for SIGTERM or SIGINT.
-async fn stopped() -> &'static str {
-    let (terminate, interrupt) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    );
-    let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
-        warn!("signals cannot be caught; only a kill ends this agent");
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+/// Catches SIGTERM and SIGINT from now on, and completes with the first.
+fn stop() -> impl Future<Output = &'static str> {
+    let terminate = signal(SignalKind::terminate());
+    let interrupt = signal(SignalKind::interrupt());
+    async move {
+        let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
+            warn!("signals cannot be caught; only a kill ends this agent");
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            _ = terminate.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
     }
 }
 

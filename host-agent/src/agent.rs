@@ -11,11 +11,11 @@ use felix_bridge::server::Event;
 use felix_bridge::{Problem, StatusBoard};
 use offload_api::host::HostStatus;
 use offload_api::sync::{SyncClient, SyncState};
-use policy_compiler::{Compiler, Site};
+use policy_compiler::{Commit, Compiler, Site};
 use policy_model::{PolicyModel, Refusal, Update};
 use table_model::{Capability, Generation};
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::{Duration, Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{Duration, Instant, MissedTickBehavior, interval, sleep, sleep_until};
 use tracing::{debug, error, info, warn};
 
 use crate::config::Config;
@@ -32,6 +32,8 @@ pub(crate) type Query = Box<dyn FnOnce(&Agent) + Send>;
 const TICK: Duration = Duration::from_millis(200);
 /// Shortest time between two looks at the whole for people.
 const STATUS_PAUSE: Duration = Duration::from_millis(20);
+/// Shortest pause after a change that could not be compiled.
+const FAILED_PAUSE: Duration = Duration::from_secs(1);
 /// Problems of one event that are logged one by one.
 const PROBLEMS_LOGGED: usize = 20;
 
@@ -89,6 +91,8 @@ pub(crate) struct Agent {
     /// The compiler has not committed yet.
     fresh: bool,
     burst: Option<Burst>,
+    /// After a change that could not be compiled: when to try again.
+    not_before: Instant,
     /// When the first frame of a commit came, and the number of the last one, by the generation that
     /// carries it.
     timings: VecDeque<(Generation, Instant, u64)>,
@@ -114,6 +118,7 @@ impl Agent {
             capability: None,
             fresh: true,
             burst: None,
+            not_before: Instant::now(),
             timings: VecDeque::new(),
             stale_status: true,
             published: None,
@@ -133,8 +138,7 @@ impl Agent {
         } = &mut inputs;
         loop {
             let due = self.due();
-            let again = self.published.filter(|_| self.stale_status);
-            let again = again.map(|at| at + STATUS_PAUSE);
+            let telling = self.telling();
             tokio::select! {
                 event = events.recv() => match event {
                     Some(event) => self.hear(event),
@@ -150,9 +154,11 @@ impl Agent {
                     self.synced(state);
                 }
                 () = sleep_until(due.unwrap_or_else(Instant::now)), if due.is_some() => {
-                    self.commit();
+                    if !self.commit().await {
+                        return;
+                    }
                 }
-                () = sleep_until(again.unwrap_or_else(Instant::now)), if again.is_some() => {}
+                () = sleep_until(telling.unwrap_or_else(Instant::now)), if telling.is_some() => {}
                 _ = tick.tick() => {}
             }
             self.out.gate.beat();
@@ -169,7 +175,8 @@ impl Agent {
         if busy || self.capability.is_none() || !self.model.in_sync() {
             return None;
         }
-        Some((burst.last + self.config.quiet).min(burst.first + self.config.latency))
+        let due = (burst.last + self.config.quiet).min(burst.first + self.config.latency);
+        Some(due.max(self.not_before))
     }
 
     fn stir(&mut self) {
@@ -309,25 +316,51 @@ impl Agent {
         self.out.board.in_sync();
     }
 
-    fn commit(&mut self) {
+    /// Compiles what waits, off the tasks that serve others, and hands it to the stream. False if
+    /// the compiler was lost, which ends the daemon.
+    async fn commit(&mut self) -> bool {
         let Some(burst) = self.burst.take() else {
-            return;
+            return true;
         };
-        let Some(compiler) = &mut self.compiler else {
+        let Some(compiler) = self.compiler.take() else {
             self.burst = Some(burst);
-            return;
+            return true;
         };
         self.stale_status = true;
-        let changes = self.model.take_changes();
-        let timer = self.out.metrics.compile.start_timer();
-        let compiled = compiler.commit(&self.model, &changes, &self.site);
-        timer.observe_duration();
-        let commit = match compiled {
-            Ok(commit) => commit,
+        let job = Job {
+            model: std::mem::take(&mut self.model),
+            compiler,
+            site: self.site.clone(),
+            sync: Arc::clone(&self.out.sync),
+            fresh: self.fresh,
+        };
+        let mut task = tokio::task::spawn_blocking(move || job.run());
+        let done = loop {
+            tokio::select! {
+                done = &mut task => break done,
+                () = sleep(TICK) => self.out.gate.beat(),
+            }
+        };
+        let Done {
+            model,
+            compiler,
+            took,
+            outcome,
+        } = match done {
+            Ok(done) => done,
             Err(problem) => {
+                error!(%problem, "the compiler is lost; what was enforced stays");
+                return false;
+            }
+        };
+        self.model = model;
+        self.compiler = Some(compiler);
+        self.out.metrics.compile.observe(took.as_secs_f64());
+        let (commit, generation) = match outcome {
+            Ok(done) => done,
+            Err(text) => {
                 // The compiler keeps the changes and what it emitted; so do the tables.
                 self.out.metrics.compile_failures.inc();
-                let text = offload_api::error_chain(&problem);
                 if self.compile_error.as_ref() != Some(&text) {
                     error!(
                         error = text,
@@ -335,26 +368,12 @@ impl Agent {
                     );
                 }
                 self.compile_error = Some(text);
-                return;
+                self.not_before = Instant::now() + FAILED_PAUSE.max(took);
+                return true;
             }
         };
         self.compile_error = None;
         self.out.metrics.commits.inc();
-        // A compiler that had emitted nothing speaks of empty tables; ours may have rows of the
-        // compiler before it.
-        let sent = if self.fresh {
-            self.out.sync.replace(&compiler.snapshot())
-        } else {
-            self.out.sync.commit(commit.phases)
-        };
-        let generation = match sent {
-            Ok(generation) => generation,
-            Err(problem) => {
-                error!(%problem, "compiled rows do not fit the schema; what was enforced stays");
-                self.compile_error = Some(problem.to_string());
-                return;
-            }
-        };
         // The stream's own word comes a moment later; nobody may take this for settled meanwhile.
         self.sync_state.desired = self.sync_state.desired.max(generation);
         self.fresh = false;
@@ -374,6 +393,14 @@ impl Agent {
         if unplugged {
             self.out.hurry.notify_one();
         }
+        true
+    }
+
+    /// When the state is to be published again; none if nothing changed.
+    fn telling(&self) -> Option<Instant> {
+        let pause = |at| at + STATUS_PAUSE;
+        self.stale_status
+            .then(|| self.published.map_or_else(Instant::now, pause))
     }
 
     fn publish(&mut self) {
@@ -395,6 +422,58 @@ impl Agent {
             *told = status;
             changed
         });
+    }
+}
+
+/// A compilation, with everything that it takes.
+struct Job {
+    model: PolicyModel,
+    compiler: Compiler,
+    site: Site,
+    sync: Arc<SyncClient>,
+    fresh: bool,
+}
+
+/// What came of it.
+struct Done {
+    model: PolicyModel,
+    compiler: Compiler,
+    took: Duration,
+    outcome: Result<(Commit, Generation), String>,
+}
+
+impl Job {
+    fn run(self) -> Done {
+        let Self {
+            mut model,
+            mut compiler,
+            site,
+            sync,
+            fresh,
+        } = self;
+        let began = Instant::now();
+        let changes = model.take_changes();
+        let compiled = compiler.commit(&model, &changes, &site);
+        let took = began.elapsed();
+        let outcome = compiled
+            .map_err(|problem| offload_api::error_chain(&problem))
+            .and_then(|mut commit| {
+                // A compiler that had emitted nothing speaks of empty tables; ours may have rows
+                // of the compiler before it.
+                let sent = if fresh {
+                    sync.replace(&compiler.snapshot())
+                } else {
+                    sync.commit(std::mem::take(&mut commit.phases))
+                };
+                let generation = sent.map_err(|problem| problem.to_string())?;
+                Ok((commit, generation))
+            });
+        Done {
+            model,
+            compiler,
+            took,
+            outcome,
+        }
     }
 }
 

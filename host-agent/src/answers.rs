@@ -308,6 +308,14 @@ impl HostApi for Answers {
 
     async fn drift(&self) -> Result<Drift, HostRefused> {
         let dpu = self.dpu()?;
+        if self
+            .ask(|agent| agent.sync_state.acknowledged.0 == 0)
+            .await?
+        {
+            return Err(HostRefused::Unavailable(
+                "the DPU has not acknowledged a state yet".to_owned(),
+            ));
+        }
         for _ in 0..TRIES {
             if let Some(generation) = self.settled().await? {
                 let tables = self.compare(&dpu).await?;

@@ -58,7 +58,7 @@ pub struct Layer {
     /// Files that are there are used; an empty directory gets a development authority and this
     /// agent's certificate. [default: /var/lib/margay/pki]
     #[arg(long, value_name = "DIR")]
-    pub pki_dir: Option<PathBuf>,
+    pub pki: Option<PathBuf>,
 
     /// Speak to the DPU agent in plaintext.
     ///
@@ -210,7 +210,7 @@ pub struct Config {
     /// Who is to answer there.
     pub dpu_identity: Expected,
     /// Certificates.
-    pub pki_dir: PathBuf,
+    pub pki: PathBuf,
     /// Plaintext to the DPU agent.
     pub insecure: bool,
     /// For metrics and probes.
@@ -243,10 +243,10 @@ impl Layer {
         })
     }
 
-    /// Picks settings from the environment. Other agents' variables are left alone.
+    /// Picks settings from the environment. Other programs' variables are left alone.
     ///
     /// # Errors
-    /// A variable's value does not work.
+    /// A variable names no setting, or its value does not work.
     pub fn variables(
         variables: impl IntoIterator<Item = (String, String)>,
     ) -> Result<Self, ConfigError> {
@@ -264,7 +264,7 @@ impl Layer {
                 "STATE_DIR" => put(&mut layer.state_dir, path()),
                 "DPU" => put(&mut layer.dpu, text()),
                 "DPU_NAME" => put(&mut layer.dpu_name, text()),
-                "PKI_DIR" => put(&mut layer.pki_dir, path()),
+                "PKI" => put(&mut layer.pki, path()),
                 "INSECURE" => put(&mut layer.insecure, boolean(&value).map(Some)),
                 "HTTP" => put(&mut layer.http, value.parse().map(Some)),
                 "HTTP_MATCH" => {
@@ -279,7 +279,9 @@ impl Layer {
                     let word = LogFormat::from_str(&value, true);
                     put(&mut layer.log_format, word.map(Some))
                 }
-                _ => Ok(()),
+                // Read with the flags.
+                "CONFIG" => Ok(()),
+                _ => Err("there is no such setting".to_owned()),
             };
             done.map_err(|problem| ConfigError::Variable {
                 name,
@@ -300,7 +302,7 @@ impl Layer {
             state_dir: self.state_dir.or(below.state_dir),
             dpu: self.dpu.or(below.dpu),
             dpu_name: self.dpu_name.or(below.dpu_name),
-            pki_dir: self.pki_dir.or(below.pki_dir),
+            pki: self.pki.or(below.pki),
             insecure: self.insecure.or(below.insecure),
             http: self.http.or(below.http),
             http_match: self.http_match.or(below.http_match),
@@ -358,7 +360,7 @@ impl Layer {
             state_dir: path(self.state_dir, "/var/lib/margay/host-agent"),
             dpu,
             dpu_identity,
-            pki_dir: path(self.pki_dir, "/var/lib/margay/pki"),
+            pki: path(self.pki, "/var/lib/margay/pki"),
             insecure,
             http: self
                 .http

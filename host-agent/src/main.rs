@@ -11,19 +11,23 @@ use host_agent::config::{Config, ConfigError, Layer, LogFormat};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+/// Exit code for wrong settings, as for wrong flags.
+const USAGE: u8 = 2;
+
 /// Takes policy from Felix, compiles it to table rows, and keeps a DPU up to date with them.
 #[derive(Parser, Debug)]
 #[command(name = "host-agent", version)]
 #[command(
     after_help = "Settings come from the file, from flags over it, and from MARGAY_HOST_… \
-                        variables over both (MARGAY_HOST_PKI_DIR for --pki-dir)."
+                        variables over both (MARGAY_HOST_PKI for --pki)."
 )]
 struct Arguments {
     /// Settings file (TOML); its keys are the long names of the flags below.
     #[arg(long, short, value_name = "FILE", env = "MARGAY_HOST_CONFIG")]
     config: Option<PathBuf>,
 
-    /// Check the settings and certificates and exit: 0 if the daemon could start, 1 if not.
+    /// Check the settings and certificates and exit: 0 if the daemon could start, 2 for
+    /// wrong settings, 1 for wrong certificates.
     #[arg(long)]
     check_config: bool,
 
@@ -36,7 +40,10 @@ fn main() -> ExitCode {
     let check = arguments.check_config;
     let config = match settle(arguments) {
         Ok(config) => config,
-        Err(error) => return complain(&error),
+        Err(error) => {
+            complain(&error);
+            return ExitCode::from(USAGE);
+        }
     };
     if check {
         return match host_agent::check(&config) {
@@ -49,7 +56,10 @@ fn main() -> ExitCode {
     }
     let filter = match EnvFilter::try_new(&config.log) {
         Ok(filter) => filter,
-        Err(error) => return complain(&error),
+        Err(error) => {
+            complain(&error);
+            return ExitCode::from(USAGE);
+        }
     };
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)

@@ -74,7 +74,7 @@ pub fn check(config: &Config) -> Result<(), RunError> {
 
 fn pki(config: &Config) -> Pki {
     Pki {
-        dir: config.pki_dir.clone(),
+        dir: config.pki.clone(),
         identity: config.identity.clone(),
     }
 }

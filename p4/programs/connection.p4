@@ -71,8 +71,8 @@ control ConnectionLookup(inout headers_t hdr, inout metadata_t md, inout standar
             connection_slots1.read(md.slot1, md.index1);
 
             /* Bits 71..56 epoch, 55..48 state, 47..0 last use. */
-            bit<48> age0 = sm.ingress_global_timestamp - md.slot0[47:0];
-            bit<48> age1 = sm.ingress_global_timestamp - md.slot1[47:0];
+            bit<48> age0 = md.now - md.slot0[47:0];
+            bit<48> age1 = md.now - md.slot1[47:0];
             bit<48> timeout0 = timeout;
             bit<48> timeout1 = timeout;
             if (md.slot0[55:48] == STATE_CLOSING) {
@@ -123,7 +123,7 @@ control ConnectionCommit(inout headers_t hdr, inout metadata_t md, inout standar
             }
             /* `established` here means: found, and used less than TOUCH ago. */
             if (md.established == 0 || state != md.state) {
-                slot_t slot = md.connection ++ md.epoch ++ state ++ sm.ingress_global_timestamp;
+                slot_t slot = md.connection ++ md.epoch ++ state ++ md.now;
                 if (md.room == 0) {
                     drop_reason.count((bit<32>)COUNT_CONNECTION_TABLE_FULL);
                 } else if (md.second == 1) {

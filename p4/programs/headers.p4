@@ -235,9 +235,11 @@ struct metadata_t {
     bit<32>  next_hop;
 
     /* Carried into the second pass, which starts with all other metadata zero: the egress leg has
-     * allowed the packet, and where the packet came from. */
+     * allowed the packet, where the packet came from, and when. */
     @field_list(1)
     bit<1>   egress_done;
     @field_list(1)
     bit<9>   in_port;
+    @field_list(1)
+    bit<48>  now;
 }

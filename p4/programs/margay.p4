@@ -47,6 +47,7 @@ control Pipeline(inout headers_t hdr, inout metadata_t md, inout standard_metada
         acl_settings.apply();
         if (md.egress_done == 0) {
             md.in_port = sm.ingress_port;
+            md.now = sm.ingress_global_timestamp;
         }
 
         if (sm.parser_error == error.HeaderTooShort) {

@@ -51,8 +51,8 @@ pub struct Flags {
 
     /// Directory of certificates.
     ///
-    /// A development authority and a certificate are made there if the directory is empty. See
-    /// docs/security.md for bringing your own.
+    /// Files that are there are used; an empty directory gets a development authority and this
+    /// agent's certificate.
     #[arg(long, value_name = "DIR")]
     pub pki: Option<PathBuf>,
 
@@ -65,8 +65,9 @@ pub struct Flags {
     /// Serve in plaintext, to everyone who reaches the port.
     ///
     /// For labs on one machine. Whoever reaches the port rules the tables.
-    #[arg(long)]
-    pub insecure: bool,
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true",
+          value_name = "BOOL")]
+    pub insecure: Option<bool>,
 
     /// What to log, to standard error.
     ///
@@ -110,7 +111,7 @@ impl Flags {
         if self.host.is_some() {
             config.host.clone_from(&self.host);
         }
-        config.insecure |= self.insecure;
+        set(&mut config.insecure, self.insecure.as_ref());
     }
 }
 

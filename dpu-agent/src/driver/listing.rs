@@ -10,6 +10,7 @@ use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
 
 use super::Driver;
+use crate::Device;
 
 /// How long the device may take for an answer that somebody waits for.
 pub(super) const DEADLINE: Duration = Duration::from_secs(20);
@@ -70,6 +71,7 @@ pub(super) fn settled<T>(result: Result<Result<T, DeviceError>, Elapsed>) -> Res
 impl Driver {
     pub(super) async fn entries(
         &mut self,
+        device: Option<&mut Device>,
         table: TableId,
         view: EntryView,
         after: Option<RowKey>,
@@ -87,12 +89,10 @@ impl Driver {
                 .map(|rows| rows.table(table))
                 .unwrap_or_default(),
             EntryView::Observed => {
-                if !self.reconciler.is_connected() {
-                    return Err(self.away());
-                }
+                let device = device.ok_or_else(|| self.away())?;
                 let mut rows = Vec::new();
                 let mut sink = |piece| rows.extend::<Vec<Row>>(piece);
-                settled(timeout(DEADLINE, self.device.read(table, &mut sink)).await)?;
+                settled(timeout(DEADLINE, device.read(table, &mut sink)).await)?;
                 rows
             }
         };
@@ -109,6 +109,7 @@ impl Driver {
 
     pub(super) async fn counters(
         &mut self,
+        device: Option<&mut Device>,
         table: TableId,
         after: Option<RowKey>,
         limit: usize,
@@ -120,12 +121,10 @@ impl Driver {
         if let Some(page) = page {
             return Ok(page);
         }
-        if !self.reconciler.is_connected() {
-            return Err(self.away());
-        }
+        let device = device.ok_or_else(|| self.away())?;
         let mut counters = Vec::new();
         let mut sink = |piece| counters.extend::<Vec<dpu_backend::EntryCounter>>(piece);
-        settled(timeout(DEADLINE, self.device.counters(table, &mut sink)).await)?;
+        settled(timeout(DEADLINE, device.counters(table, &mut sink)).await)?;
         let observed = self.reconciler.observed();
         let mut items: Vec<EntryCounter> = counters
             .into_iter()

@@ -37,7 +37,7 @@ fn every_key_of_the_file_is_read() {
         state-dir = "/c"
         dpu = "dpu:50151"
         dpu-name = "d"
-        pki-dir = "/e"
+        pki = "/e"
         insecure = false
         http = "off"
         http-match = "l4"
@@ -104,6 +104,15 @@ fn wrong_settings_are_named() {
     assert!(
         both.contains("insecure") && both.contains("dpu-name"),
         "{both}"
+    );
+}
+
+#[test]
+fn a_variable_that_names_no_setting_is_told() {
+    let text = variable("MARGAY_HOST_DPUS", "x").unwrap_err().to_string();
+    assert!(
+        text.contains("MARGAY_HOST_DPUS") && text.contains("no such setting"),
+        "{text}"
     );
 }
 

@@ -1,5 +1,6 @@
 //! The whole daemon against a recorded Felix and a DPU in memory, over mutual TLS.
 
+mod daemon;
 mod rig;
 
 use std::time::Duration;

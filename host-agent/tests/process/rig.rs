@@ -223,6 +223,32 @@ impl Rig {
         site
     }
 
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The same settings as [`Rig::config`], as flags.
+    pub(crate) fn flags(&self) -> Vec<String> {
+        let path = |name: &str| self.path(name).display().to_string();
+        [
+            ("--node", "node-a".to_owned()),
+            ("--felix-socket", path("felix.sock")),
+            ("--socket", path("host-agent.sock")),
+            ("--state-dir", path("state")),
+            ("--dpu", self.address.clone()),
+            ("--dpu-name", "dpu-1".to_owned()),
+            ("--pki", path("pki")),
+            ("--http", "127.0.0.1:0".to_owned()),
+        ]
+        .into_iter()
+        .flat_map(|(flag, value)| [flag.to_owned(), value])
+        .collect()
+    }
+
+    pub(crate) fn felix(&self, bytes: Vec<u8>) -> Felix {
+        Felix::speaks(self.path("felix.sock"), bytes)
+    }
+
     pub(crate) fn config(&self) -> Config {
         let path = |name: &str| Some(self.dir.path().join(name));
         let layer = Layer {
@@ -232,7 +258,7 @@ impl Rig {
             state_dir: path("state"),
             dpu: Some(self.address.clone()),
             dpu_name: Some("dpu-1".to_owned()),
-            pki_dir: path("pki"),
+            pki: path("pki"),
             http: Some("127.0.0.1:0".parse().unwrap()),
             ..Layer::default()
         };
@@ -309,25 +335,7 @@ impl Agent {
     }
 
     pub(crate) fn felix(&self, bytes: Vec<u8>) -> Felix {
-        let (ours, relays) = tokio::io::duplex(1 << 16);
-        let (source, sink) = tokio::io::split(relays);
-        let config = RelayConfig {
-            socket: self.config.felix_socket.clone(),
-            backlog: 64 << 20,
-        };
-        let relay = tokio::spawn(async move {
-            let _ = relay::run(&config, source, sink).await;
-        });
-        let (read, mut write) = tokio::io::split(ours);
-        let writer = tokio::spawn(async move {
-            write.write_all(&bytes).await.unwrap();
-            write
-        });
-        Felix {
-            read: Mutex::new(Some(read)),
-            writer: Mutex::new(Some(writer)),
-            relay,
-        }
+        Felix::speaks(self.config.felix_socket.clone(), bytes)
     }
 
     pub(crate) async fn people(&self) -> HostClient {
@@ -388,6 +396,29 @@ pub(crate) struct Felix {
 }
 
 impl Felix {
+    /// Through a relay to the daemon at this socket.
+    fn speaks(socket: PathBuf, bytes: Vec<u8>) -> Self {
+        let (ours, relays) = tokio::io::duplex(1 << 16);
+        let (source, sink) = tokio::io::split(relays);
+        let config = RelayConfig {
+            socket,
+            backlog: 64 << 20,
+        };
+        let relay = tokio::spawn(async move {
+            let _ = relay::run(&config, source, sink).await;
+        });
+        let (read, mut write) = tokio::io::split(ours);
+        let writer = tokio::spawn(async move {
+            write.write_all(&bytes).await.unwrap();
+            write
+        });
+        Self {
+            read: Mutex::new(Some(read)),
+            writer: Mutex::new(Some(writer)),
+            relay,
+        }
+    }
+
     /// Says more.
     pub(crate) async fn says(&self, bytes: Vec<u8>) {
         let writer = self.writer.lock().unwrap().take().unwrap();

@@ -53,8 +53,8 @@ pub enum HostCallError {
     /// The question makes no sense or names nothing.
     #[error("{0}")]
     Refused(String),
-    /// It takes the DPU, and the DPU is not there.
-    #[error("The DPU is not reachable now: {0}")]
+    /// What it takes is not there: the DPU, or a snapshot of Felix.
+    #[error("Not possible now: {0}")]
     Unavailable(String),
     /// The daemon failed.
     #[error("The host agent failed: {0}")]

@@ -23,10 +23,12 @@ const BACKOFF_MOST: Duration = Duration::from_secs(5);
 /// First pause after a refusal; doubles up to [`RETRY_MOST`].
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 const RETRY_MOST: Duration = Duration::from_secs(60);
-/// How long the DPU may take to open a stream and to answer `hello`.
-const HELLO_DEADLINE: Duration = Duration::from_secs(10);
-/// How long a change may stay unanswered before the stream counts as dead.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(120);
+/// How long the DPU may take to open a stream.
+const OPEN_DEADLINE: Duration = Duration::from_secs(10);
+/// How long the DPU may say nothing while an answer is due. A dead peer is known much earlier, by
+/// keepalive; this is for one that lives and is stuck. Writing a million entries takes minutes on a
+/// slow target, and `hello` waits for what is under way.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(600);
 /// Chunks handed to the transport ahead of what it has sent.
 const CHUNKS_AHEAD: usize = 4;
 
@@ -236,7 +238,7 @@ async fn stream(shared: &Shared, client: DpuClient) -> String {
     let hello = message(shared.core().connected());
     // The channel is empty and has room.
     let _ = sender.try_send(hello);
-    let mut answers = match timeout(HELLO_DEADLINE, client.sync(messages)).await {
+    let mut answers = match timeout(OPEN_DEADLINE, client.sync(messages)).await {
         Ok(Ok(answers)) => answers,
         Ok(Err(error)) => return error_chain(&error),
         Err(_) => return "The DPU agent did not open the stream in time".to_owned(),
@@ -249,7 +251,7 @@ async fn stream(shared: &Shared, client: DpuClient) -> String {
         outgoing: VecDeque::new(),
         retry: None,
         retry_pause: RETRY_FIRST,
-        deadline: Some(Instant::now() + HELLO_DEADLINE),
+        deadline: Some(Instant::now() + ANSWER_DEADLINE),
     };
     session.run(&mut answers).await
 }
@@ -274,6 +276,9 @@ impl Session<'_> {
             tokio::select! {
                 answer = answers.next() => match answer {
                     Ok(Some(message)) => {
+                        if self.deadline.is_some() {
+                            self.deadline = Some(Instant::now() + ANSWER_DEADLINE);
+                        }
                         let events = self.shared.core().receive(message);
                         for event in events {
                             if let Some(end) = self.handle(event) {

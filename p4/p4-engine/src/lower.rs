@@ -272,7 +272,7 @@ fn error_codes(document: &Document) -> ErrorCodes {
         .iter()
         .map(|(_, code)| *code)
         .max()
-        .map_or(0, |max| max + 1);
+        .map_or(0, |max| max.saturating_add(1));
     let mut code = |name: &str| {
         let declared = document.errors.iter().find(|(known, _)| known == name);
         let code = declared.map_or_else(

@@ -109,10 +109,10 @@ impl Rows {
     /// The row that matches a packet's packed key.
     pub(crate) fn lookup(&self, key: &[u64]) -> Option<u32> {
         match (self.order, key) {
-            (Order::Exact, &[one]) => self.exact(&[one]),
-            (Order::Exact, &[one, two]) => self.exact(&[one, two]),
-            (Order::Exact, &[one, two, three]) => self.exact(&[one, two, three]),
-            (Order::Exact, key) => self.exact(key),
+            (Order::Exact, &[one]) => self.exact([one]),
+            (Order::Exact, &[one, two]) => self.exact([one, two]),
+            (Order::Exact, &[one, two, three]) => self.exact([one, two, three]),
+            (Order::Exact, key) => self.exact_wide(key),
             (Order::Lpm, &[one]) => self.longest([one]),
             (Order::Lpm, &[one, two]) => self.longest([one, two]),
             (Order::Lpm, &[one, two, three]) => self.longest([one, two, three]),
@@ -122,12 +122,30 @@ impl Rows {
     }
 
     #[inline]
-    fn exact(&self, key: &[u64]) -> Option<u32> {
+    fn exact<const N: usize>(&self, key: [u64; N]) -> Option<u32> {
+        let group = self.groups.first()?;
+        group
+            .heads
+            .find(hash(&key), |row| self.has(*row, &key))
+            .copied()
+    }
+
+    fn exact_wide(&self, key: &[u64]) -> Option<u32> {
         let group = self.groups.first()?;
         group
             .heads
             .find(hash(key), |row| self.key(*row) == key)
             .copied()
+    }
+
+    /// True if the row has this key; of known length, so that no call compares bytes.
+    #[inline]
+    fn has<const N: usize>(&self, row: u32, key: &[u64; N]) -> bool {
+        let own = self
+            .words
+            .get(row as usize * self.stride..)
+            .and_then(<[u64]>::first_chunk::<N>);
+        own.is_some_and(|own| (0..N).all(|limb| own[limb] == key[limb]))
     }
 
     #[inline]
@@ -140,7 +158,7 @@ impl Rows {
             }
             let found = group
                 .heads
-                .find(hash(&masked), |row| self.key(*row) == masked);
+                .find(hash(&masked), |row| self.has(*row, &masked));
             if found.is_some() {
                 return found.copied();
             }

@@ -11,9 +11,11 @@ use proptest::prelude::*;
 use serde_json::{Value as Json, json};
 
 static SOURCES: LazyLock<Vec<Json>> = LazyLock::new(|| {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases");
-    let mut paths: Vec<_> = std::fs::read_dir(root)
-        .unwrap()
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let dirs = ["cases", "programs"].map(|dir| std::fs::read_dir(root.join(dir)).unwrap());
+    let mut paths: Vec<_> = dirs
+        .into_iter()
+        .flatten()
         .map(|entry| entry.unwrap().path())
         .filter(|path| path.is_dir())
         .map(|dir| dir.join(dir.file_name().unwrap()).with_extension("json"))

@@ -48,6 +48,8 @@ const CONNECTIONS: u64 = 1 << 32;
 const REFRESH: Duration = Duration::from_secs(1);
 /// Commands in one turn.
 const COMMANDS: usize = 32;
+/// In-process calls in one turn.
+const CALLS: usize = 64;
 
 /// The loop and all that it owns.
 #[derive(Debug)]
@@ -178,7 +180,8 @@ impl Dataplane {
 
     /// One slice of control work; false to stop.
     fn control(&mut self) -> bool {
-        loop {
+        let mut drained = false;
+        for _ in 0..CALLS {
             match self.inbox.calls.try_recv() {
                 Ok(Call::Inject { frames, reply }) => {
                     let outputs = frames
@@ -190,8 +193,15 @@ impl Dataplane {
                 }
                 Ok(Call::Listen { port, frames }) => self.packets.listen(port, frames),
                 Ok(Call::Stop) | Err(TryRecvError::Disconnected) => return false,
-                Err(TryRecvError::Empty) => break,
+                Err(TryRecvError::Empty) => {
+                    drained = true;
+                    break;
+                }
             }
+        }
+        if !drained {
+            // There may be more; do not sleep before they are looked at.
+            self.wake.wake();
         }
         if let Some(job) = self.job.take() {
             let target = self.saved.as_mut().or(self.packets.device.as_mut());

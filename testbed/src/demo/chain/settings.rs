@@ -51,7 +51,7 @@ fn host(places: &Places) -> String {
          felix-socket = \"{}\"\n\
          socket = \"{}\"\n\
          state-dir = \"{folder}/host-agent\"\n\
-         pki-dir = \"{folder}/pki\"\n\
+         pki = \"{folder}/pki\"\n\
          dpu = \"{}\"\n\
          dpu-name = \"dpu-a\"\n\
          http = \"{}\"\n",
