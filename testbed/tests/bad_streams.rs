@@ -2,6 +2,8 @@
 //!
 //! What a running chain does with such input is tried with its processes, in `src/demo/tests`.
 
+#![allow(clippy::expect_used, reason = "a test target: a failure is a panic")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;

@@ -224,10 +224,10 @@ fn kinds(model: &PolicyModel) -> BTreeSet<(Protocol, L4)> {
     }
     for rule in rules(model) {
         for protocol in [rule.protocol, rule.not_protocol].into_iter().flatten() {
-            if !protocol.has_ports() && !matches!(protocol, Protocol::ICMP | Protocol::ICMPV6) {
-                if is_plain(protocol) {
-                    kinds.insert((protocol, L4::Other));
-                }
+            let portless = !protocol.has_ports();
+            let plain = portless && !matches!(protocol, Protocol::ICMP | Protocol::ICMPV6);
+            if plain && is_plain(protocol) {
+                kinds.insert((protocol, L4::Other));
             }
         }
         let protocols = match rule.protocol {

@@ -13,6 +13,9 @@ use super::super::plan::{Case, Stage};
 use super::{agrees, decided_by};
 use crate::lab::{Outcome, Place, Topology};
 
+/// Sources and destinations of rows that read alike.
+type Ends = (Vec<End>, Vec<End>);
+
 /// One line's worth: what happened, and by which rule.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
 struct Fate {
@@ -82,7 +85,7 @@ fn end(place: Place, addr: IpAddr, topology: &Topology) -> End {
 
 /// Remote ends whose lines are the same become one.
 fn merge(pairs: BTreeMap<(End, End), Lines>) -> Vec<((String, String), Lines)> {
-    let mut merged: Vec<((Vec<End>, Vec<End>), Lines)> = Vec::new();
+    let mut merged: Vec<(Ends, Lines)> = Vec::new();
     for ((from, to), lines) in pairs {
         let alike = merged.iter_mut().find(|((froms, tos), other)| {
             let same = |a: &[End], b: &End| a == std::slice::from_ref(b);
