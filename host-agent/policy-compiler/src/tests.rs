@@ -35,7 +35,7 @@ fn capability() -> Capability {
 }
 
 /// Every other seed has a step for each policy, however short the leg.
-fn compiler(seed: u64, semantics: Semantics) -> Compiler {
+fn new_compiler(seed: u64, semantics: Semantics) -> Compiler {
     let compiler = Compiler::new(capability(), semantics);
     if seed % 2 == 0 {
         compiler.with_short_leg(0)

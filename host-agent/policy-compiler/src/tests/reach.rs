@@ -14,7 +14,7 @@ fn worlds_hit_every_table_and_both_verdicts() {
     let mut total = 0;
     for seed in 0..60 {
         let (mut choices, mut model) = generated(seed, Size::SMALL);
-        let mut compiler = super::compiler(seed, semantics(false));
+        let mut compiler = new_compiler(seed, semantics(false));
         commit(&mut compiler, &mut model);
         let walker = Walker::new(compiler.snapshot());
         for flow in flows(&mut choices, &model, 100) {
