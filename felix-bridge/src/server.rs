@@ -102,7 +102,7 @@ pub struct Server {
     state: PathBuf,
     events: mpsc::Sender<Event>,
     control: SessionControl,
-    asked: mpsc::Receiver<String>,
+    asked: mpsc::Receiver<(SessionId, String)>,
     board: StatusBoard,
     metrics: Metrics,
     current: Option<Live>,
@@ -115,19 +115,19 @@ pub struct Server {
     report_at: Option<Instant>,
 }
 
-/// Ends the live session on the consumer's word. Clones speak to the same server.
+/// Ends a session on the consumer's word. Clones speak to the same server.
 #[derive(Clone, Debug)]
 pub struct SessionControl {
-    asked: mpsc::Sender<String>,
+    asked: mpsc::Sender<(SessionId, String)>,
 }
 
 impl SessionControl {
     /// Asks for a new snapshot: the relay ends with `reason`, and Felix with it, which starts anew.
     /// What is enforced stays until the new snapshot is complete. For a consumer whose model refuses
-    /// an update; without a live session nothing happens.
-    pub fn start_anew(&self, reason: String) {
+    /// an update. If another session is live meanwhile, or none, nothing happens.
+    pub fn start_anew(&self, session: SessionId, reason: String) {
         // One wish is as good as many: whether this one is queued behind another does not matter.
-        let _queued = self.asked.try_send(reason);
+        let _queued = self.asked.try_send((session, reason));
     }
 }
 
@@ -227,8 +227,8 @@ impl Server {
                 },
                 Some(greeting) = greetings.recv() => self.admit(greeting).await?,
                 step = connection::step(&mut self.connection) => self.step(step).await?,
-                Some(reason) = self.asked.recv() => {
-                    if let Some(id) = self.connection.as_ref().map(Connection::session) {
+                Some((id, reason)) = self.asked.recv() => {
+                    if self.connection.as_ref().map(Connection::session) == Some(id) {
                         self.fail(id, reason).await?;
                     }
                 }

@@ -7,19 +7,20 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use felix_bridge::server::Event;
-use felix_bridge::{Problem, StatusBoard};
+use felix_bridge::StatusBoard;
+use felix_bridge::server::{Event, SessionControl};
 use offload_api::host::HostStatus;
 use offload_api::sync::{SyncClient, SyncState};
 use policy_compiler::{Commit, Compiler, Site};
-use policy_model::{PolicyModel, Refusal, Update};
+use policy_model::{PolicyModel, Refusal};
 use table_model::{Capability, Generation};
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Duration, Instant, MissedTickBehavior, interval, sleep, sleep_until};
-use tracing::{debug, error, info, warn};
+use tracing::{debug, error, info};
 
 use crate::config::Config;
 use crate::endpoints::Endpoints;
+use crate::felix::FelixSide;
 use crate::gate::Gate;
 use crate::inventory::Found;
 use crate::metrics::Metrics;
@@ -34,8 +35,6 @@ const TICK: Duration = Duration::from_millis(200);
 const STATUS_PAUSE: Duration = Duration::from_millis(20);
 /// Shortest pause after a change that could not be compiled.
 const FAILED_PAUSE: Duration = Duration::from_secs(1);
-/// Problems of one event that are logged one by one.
-const PROBLEMS_LOGGED: usize = 20;
 
 /// Where the owner hears from others.
 pub(crate) struct Inputs {
@@ -49,21 +48,11 @@ pub(crate) struct Inputs {
 pub(crate) struct Outputs {
     pub(crate) sync: Arc<SyncClient>,
     pub(crate) board: StatusBoard,
+    pub(crate) control: SessionControl,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) gate: Arc<Gate>,
     pub(crate) status: watch::Sender<HostStatus>,
     pub(crate) hurry: Arc<Notify>,
-}
-
-/// What is known of Felix.
-#[derive(Debug, Default)]
-pub(crate) struct FelixSide {
-    pub(crate) connected: bool,
-    pub(crate) session: String,
-    pub(crate) sequence: u64,
-    pub(crate) messages: u64,
-    /// The last message of which all changes are in force.
-    pub(crate) enforced: u64,
 }
 
 /// When the waiting batch began and when it grew last.
@@ -96,7 +85,7 @@ pub(crate) struct Agent {
     /// When the first frame of a commit came, and the number of the last one, by the generation that
     /// carries it.
     timings: VecDeque<(Generation, Instant, u64)>,
-    stale_status: bool,
+    pub(crate) stale_status: bool,
     published: Option<Instant>,
 }
 
@@ -179,74 +168,10 @@ impl Agent {
         Some(due.max(self.not_before))
     }
 
-    fn stir(&mut self) {
+    pub(crate) fn stir(&mut self) {
         let now = Instant::now();
         let first = self.burst.map_or(now, |burst| burst.first);
         self.burst = Some(Burst { first, last: now });
-    }
-
-    fn hear(&mut self, event: Event) {
-        self.stale_status = true;
-        match event {
-            Event::SessionStarted {
-                session,
-                resumed_at,
-            } => {
-                info!(%session, resumed_at, "Felix is here");
-                self.felix.connected = true;
-                self.felix.session = session.to_string();
-            }
-            Event::SessionEnded { session, reason } => {
-                warn!(%session, reason, "Felix is gone; what is enforced stays");
-                self.felix.connected = false;
-            }
-            Event::Snapshot {
-                session,
-                from_journal,
-                next,
-                updates,
-                problems,
-            } => {
-                info!(%session, from_journal, updates = updates.len(), "a complete snapshot");
-                self.felix.session = session.to_string();
-                self.felix.sequence = next.saturating_sub(1);
-                self.felix.messages += updates.len() as u64;
-                report(&problems);
-                // A model of its own: nothing of an earlier session is left in it. The old rows
-                // stay until the next commit, which writes the difference alone.
-                let mut model = PolicyModel::new();
-                self.apply(&mut model, updates);
-                self.model = model;
-                if let Some(compiler) = &mut self.compiler {
-                    compiler.resync();
-                }
-                self.out.gate.in_sync();
-                self.stir();
-            }
-            Event::Updates {
-                session: _,
-                next,
-                updates,
-                problems,
-            } => {
-                self.felix.sequence = next.saturating_sub(1);
-                self.felix.messages += updates.len() as u64;
-                report(&problems);
-                let mut model = std::mem::take(&mut self.model);
-                self.apply(&mut model, updates);
-                self.model = model;
-                self.stir();
-            }
-        }
-    }
-
-    fn apply(&self, model: &mut PolicyModel, updates: Vec<Update>) {
-        for update in updates {
-            if let Err(error) = model.apply(update) {
-                self.out.metrics.model_refusals.inc();
-                warn!(%error, "an update is refused; what was enforced stays");
-            }
-        }
     }
 
     fn plugged(&mut self, found: Found) {
@@ -474,18 +399,5 @@ impl Job {
             took,
             outcome,
         }
-    }
-}
-
-/// Logs what Felix said that is not understood or not enforced.
-fn report(problems: &[Problem]) {
-    for problem in problems.iter().take(PROBLEMS_LOGGED) {
-        warn!(%problem, "not taken as it was said");
-    }
-    if problems.len() > PROBLEMS_LOGGED {
-        warn!(
-            more = problems.len() - PROBLEMS_LOGGED,
-            "more was not taken as it was said: offloadctl policy lists what is refused"
-        );
     }
 }

@@ -11,6 +11,7 @@ mod answers;
 pub mod config;
 mod endpoints;
 mod entries;
+mod felix;
 mod gate;
 mod http;
 mod inventory;

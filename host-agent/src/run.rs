@@ -196,6 +196,7 @@ impl HostAgent {
         let outputs = Outputs {
             sync,
             board: felix.status(),
+            control: felix.control(),
             metrics: Arc::clone(&metrics),
             gate: Arc::clone(&gate),
             status: status_sender,

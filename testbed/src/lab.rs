@@ -6,7 +6,6 @@
 
 pub(crate) mod memory;
 pub(crate) mod namespaces;
-pub(crate) mod packet;
 mod topology;
 
 pub(crate) use topology::{GATEWAY_MAC, Place, Pod, Topology, Uplink};
@@ -114,10 +113,14 @@ pub(crate) struct Traffic {
     pub(crate) allowed_sent: u64,
     /// Of those, packets that did not come out.
     pub(crate) allowed_lost: u64,
+    /// Of those sent, TCP.
+    pub(crate) allowed_tcp: u64,
     /// Packets of denied flows.
     pub(crate) denied_sent: u64,
     /// Of those, packets that came out.
     pub(crate) denied_leaked: u64,
+    /// Of those sent, TCP.
+    pub(crate) denied_tcp: u64,
 }
 
 /// Between two packets of the same kind in [`Lab::traffic`].
@@ -169,7 +172,8 @@ impl Lab {
         }
     }
 
-    /// Keeps packets flowing on allowed and on denied connections, in turn, until `stop`.
+    /// Keeps packets flowing on allowed and on denied connections, UDP and TCP, in turn, until
+    /// `stop`. The other ends answer, and their packets count too.
     pub(crate) async fn traffic(
         &mut self,
         allowed: &[Probe],

@@ -422,7 +422,10 @@ async fn a_consumer_can_ask_for_a_new_snapshot() {
     let mut view = View::default();
     agent.follow(&mut view, small.len() as u64).await;
     let kept = view.state.clone();
-    agent.control.start_anew("the model has parted".to_owned());
+    let session = SessionId([1; 16]);
+    agent
+        .control
+        .start_anew(session, "the model has parted".to_owned());
     assert_eq!(relay.answer_refused().await, "the model has parted");
     agent.until_ended(&mut view).await;
     assert_eq!(view.state, kept);

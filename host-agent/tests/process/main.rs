@@ -166,6 +166,37 @@ async fn a_restart_of_felix_writes_the_difference() -> Test {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_contradiction_makes_felix_start_anew_and_what_is_enforced_stays() -> Test {
+    let (first, second) = (Stream::recorded("restart-1"), Stream::recorded("restart-2"));
+    let mut ports = first.ports();
+    ports.extend(second.ports());
+    let rig = Rig::new(&ports).await;
+    let agent = rig.start().await;
+    let (one, two) = (expected(&first, &rig).await, expected(&second, &rig).await);
+    let felix = agent.felix(first.bytes.clone());
+    rig.holds(&one).await;
+
+    // What removes a policy that never was; behind it, what would empty the tables if it were taken.
+    let next = first.frames as u64;
+    let contradiction = rig::removal_of_an_unknown_policy(next);
+    felix
+        .says([contradiction, first.removals(next + 1)].concat())
+        .await;
+    let refused = "offload_model_refused_updates_total";
+    agent.metric_when(refused, |count| count == 1.0).await;
+    let reason = felix.ended().await;
+    assert!(reason.contains("Felix has to start anew"), "{reason}");
+    assert!(reason.contains("never-was"), "{reason}");
+    agent.status_when(|status| !status.felix.connected).await;
+    assert_eq!(rig.dpu.state(), one, "what is enforced stays");
+
+    // Felix's next session is taken like any other.
+    let _felix = agent.felix(second.bytes.clone());
+    rig.holds(&two).await;
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dpu_that_forgets_gets_everything_and_writes_nothing() -> Test {
     let stream = Stream::recorded("tiers");
     let rig = Rig::new(&stream.ports()).await;

@@ -12,9 +12,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use felix_bridge::relay::{self, RelayConfig};
+use felix_bridge::relay::{self, RelayConfig, RelayError};
 use felix_bridge::{FrameReader, Session};
-use felix_proto::felix::{FromDataplane, from_dataplane::Payload};
+use felix_proto::felix::from_dataplane::Payload;
+use felix_proto::felix::{
+    ActivePolicyRemove, FromDataplane, PolicyId, ToDataplane, WorkloadEndpointId,
+    WorkloadEndpointRemove, to_dataplane,
+};
 use host_agent::config::Layer;
 use host_agent::{Config, HostAgent};
 use offload_api::host::{HostClient, HostStatus};
@@ -86,6 +90,23 @@ impl Stream {
         model
     }
 
+    /// Frames that remove every workload endpoint, from this sequence number on.
+    pub(crate) fn removals(&self, from: u64) -> Vec<u8> {
+        let model = self.model();
+        let numbered = model.workloads().zip(from..);
+        let removal = |((id, _), sequence): ((&WorkloadId, _), u64)| {
+            let payload = to_dataplane::Payload::WorkloadEndpointRemove(WorkloadEndpointRemove {
+                id: Some(WorkloadEndpointId {
+                    orchestrator_id: id.orchestrator.to_string(),
+                    workload_id: id.workload.to_string(),
+                    endpoint_id: id.endpoint.to_string(),
+                }),
+            });
+            frame(sequence, payload)
+        };
+        numbered.flat_map(removal).collect()
+    }
+
     /// Every interface that the stream ever names, in order.
     pub(crate) fn ports(&self) -> Vec<String> {
         let names: BTreeSet<String> = self
@@ -98,6 +119,27 @@ impl Stream {
             .collect();
         names.into_iter().collect()
     }
+}
+
+/// A frame that contradicts every stream.
+pub(crate) fn removal_of_an_unknown_policy(sequence: u64) -> Vec<u8> {
+    let id = PolicyId {
+        name: "never-was".to_owned(),
+        kind: "GlobalNetworkPolicy".to_owned(),
+        ..PolicyId::default()
+    };
+    let remove = ActivePolicyRemove { id: Some(id) };
+    frame(sequence, to_dataplane::Payload::ActivePolicyRemove(remove))
+}
+
+fn frame(sequence: u64, payload: to_dataplane::Payload) -> Vec<u8> {
+    let message = ToDataplane {
+        sequence_number: sequence,
+        payload: Some(payload),
+    };
+    let body = message.encode_to_vec();
+    let length = u64::try_from(body.len()).unwrap();
+    [&length.to_le_bytes()[..], &body].concat()
 }
 
 /// What the rows have to be in the end: compiled in one go from the stream's last state.
@@ -392,7 +434,7 @@ impl Agent {
 pub(crate) struct Felix {
     read: Mutex<Option<ReadHalf<DuplexStream>>>,
     writer: Mutex<Option<JoinHandle<WriteHalf<DuplexStream>>>>,
-    relay: JoinHandle<()>,
+    relay: JoinHandle<Option<RelayError>>,
 }
 
 impl Felix {
@@ -404,9 +446,7 @@ impl Felix {
             socket,
             backlog: 64 << 20,
         };
-        let relay = tokio::spawn(async move {
-            let _ = relay::run(&config, source, sink).await;
-        });
+        let relay = tokio::spawn(async move { relay::run(&config, source, sink).await.err() });
         let (read, mut write) = tokio::io::split(ours);
         let writer = tokio::spawn(async move {
             write.write_all(&bytes).await.unwrap();
@@ -438,6 +478,13 @@ impl Felix {
             .await
             .expect("the relay ends")
             .unwrap();
+    }
+
+    /// Waits until the relay ends by itself; why it says it did.
+    pub(crate) async fn ended(self) -> String {
+        let ended = timeout(LONG, self.relay).await.expect("the relay ends");
+        let error = ended.unwrap().expect("the relay says why");
+        offload_api::error_chain(&error)
     }
 
     /// Waits until it was told that all of these are up.

@@ -41,12 +41,23 @@ impl Victim {
             Self::All => "all",
         }
     }
+
+    /// Of the connections that flow while it is killed.
+    fn first_port(self) -> u16 {
+        let place = match self {
+            Self::HostAgent | Self::All => 0,
+            Self::DpuAgent => 1,
+            Self::Relay => 2,
+            Self::P4switch => 3,
+        };
+        FIRST_PORT + place * 2 * DENIED_PORTS
+    }
 }
 
 /// Traffic before the kill, while the victim is away, and after all is whole again.
 const AROUND: Duration = Duration::from_millis(250);
-/// Fresh connections of each kind that the traffic deals with in turn.
-const CONNECTIONS: usize = 512;
+/// Fresh connections of each protocol, allowed and denied, that the traffic deals with in turn.
+const CONNECTIONS: usize = DENIED_PORTS as usize;
 
 /// What a kill did.
 #[derive(Debug, Serialize)]
@@ -59,10 +70,14 @@ pub(super) struct KillReport {
     pub(super) allowed_sent: u64,
     /// Of those, packets that did not come out.
     pub(super) allowed_lost: u64,
+    /// Of those sent, TCP.
+    pub(super) allowed_tcp: u64,
     /// Packets of denied flows sent meanwhile.
     pub(super) denied_sent: u64,
     /// Of those, packets that came out.
     pub(super) denied_leaked: u64,
+    /// Of those sent, TCP.
+    pub(super) denied_tcp: u64,
     /// Writes that the target saw from the kill until all was whole again.
     pub(super) writes: u64,
     /// Entries before and after.
@@ -82,11 +97,13 @@ impl KillReport {
         if self.allowed_sent + self.denied_sent > 0 {
             write!(
                 out,
-                "{} packets of allowed flows, {} lost; {} of denied flows, {} let through; {} \
-                 entries written again. ",
+                "{} packets of allowed flows ({} TCP), {} lost; {} of denied flows ({} TCP), {} let \
+                 through; {} entries written again. ",
                 self.allowed_sent,
+                self.allowed_tcp,
                 self.allowed_lost,
                 self.denied_sent,
+                self.denied_tcp,
                 self.denied_leaked,
                 self.writes,
             )?;
@@ -117,7 +134,7 @@ pub(super) async fn kill(
     let (traffic, whole_after) = if victim == Victim::P4switch {
         (Traffic::default(), chain.restart(victim).await?)
     } else {
-        let (allowed, denied) = connections(plan);
+        let (allowed, denied) = connections(plan, victim);
         let (stop, stopped) = oneshot::channel();
         let mut drops = chain.device().await?;
         let (traffic, whole_after) =
@@ -149,8 +166,10 @@ pub(super) async fn kill(
             && tried_again.1 == 0,
         allowed_sent: traffic.allowed_sent,
         allowed_lost: traffic.allowed_lost,
+        allowed_tcp: traffic.allowed_tcp,
         denied_sent: traffic.denied_sent,
         denied_leaked: traffic.denied_leaked,
+        denied_tcp: traffic.denied_tcp,
         writes,
         entries: (before.len(), after.len()),
         changed,
@@ -159,30 +178,38 @@ pub(super) async fn kill(
     })
 }
 
-/// UDP connections that nobody has used before, allowed ones and denied ones.
-fn connections(plan: &Plan) -> (Vec<Probe>, Vec<Probe>) {
+/// UDP and TCP connections that nobody has used before, in turn: allowed ones and denied ones.
+fn connections(plan: &Plan, victim: Victim) -> (Vec<Probe>, Vec<Probe>) {
     let Some(stage) = plan.stages.last() else {
         return (Vec::new(), Vec::new());
     };
-    let udp = |case: &&Case| case.probe.flow.protocol == Protocol::UDP;
-    let of = |allow: bool, first: u16| {
-        let cases: Vec<&Case> = stage
-            .cases
-            .iter()
-            .filter(udp)
-            .filter(|case| case.verdict.allow == allow)
-            .collect();
+    let of = |allow: bool, protocol: Protocol, first: u16| {
+        let wanted =
+            |case: &&Case| case.probe.flow.protocol == protocol && case.verdict.allow == allow;
+        let cases: Vec<&Case> = stage.cases.iter().filter(wanted).collect();
         let numbered = cases.into_iter().cycle().take(CONNECTIONS).zip(first..);
         numbered
             .map(|(case, port)| with_source_port(&case.probe, port))
+            .collect::<Vec<Probe>>()
+    };
+    let both = |allow: bool, first: u16| {
+        let udp = of(allow, Protocol::UDP, first);
+        let tcp = of(allow, Protocol::TCP, first);
+        let longest = udp.len().max(tcp.len());
+        let (mut udp, mut tcp) = (udp.into_iter(), tcp.into_iter());
+        (0..longest)
+            .flat_map(|_| [udp.next(), tcp.next()])
+            .flatten()
             .collect()
     };
-    (of(true, ALLOWED_PORTS), of(false, DENIED_PORTS))
+    let first = victim.first_port();
+    (both(true, first), both(false, first + DENIED_PORTS))
 }
 
-/// Below the range of the plan's own flows, and apart from each other.
-const ALLOWED_PORTS: u16 = 20_000;
-const DENIED_PORTS: u16 = 24_000;
+/// Below the range of the plan's own flows; each victim's are apart from those of the others.
+const FIRST_PORT: u16 = 20_000;
+/// Denied connections are apart from allowed ones.
+const DENIED_PORTS: u16 = 512;
 
 fn with_source_port(probe: &Probe, port: u16) -> Probe {
     let l4 = match probe.flow.l4 {

@@ -6,14 +6,15 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use policy_model::Protocol;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::time::sleep;
 
-use super::packet::{Link, Seen, answer, arp_request, frame, neighbour_solicitation, read};
 use super::{GATEWAY_MAC, LabError, Outcome, PACE, Place, Probe, Topology, Traffic};
+use crate::packet::{Link, Seen, answer, arp_request, frame, neighbour_solicitation, read};
 
 /// A frame with the port that it enters or leaves by.
 type PortFrame = (u16, Vec<u8>);
@@ -98,16 +99,9 @@ impl Lab {
                 forwarded,
                 answered: None,
             };
-            if forwarded {
-                let (port, mac) = self.port(probe.to);
-                let link = Link {
-                    src: mac,
-                    dst: self.gateway_mac(probe.to),
-                };
-                if let Some(reply) = came.first().and_then(|(_, frame)| answer(frame, link)) {
-                    outcome.answered = Some(false);
-                    replies.push((outcomes.len(), probe.from, (port, reply)));
-                }
+            if forwarded && let Some(reply) = self.reply(probe, &came) {
+                outcome.answered = Some(false);
+                replies.push((outcomes.len(), probe.from, reply));
             }
             outcomes.push(outcome);
         }
@@ -131,14 +125,29 @@ impl Lab {
         while let (Err(TryRecvError::Empty), Some((good, bad))) = (stop.try_recv(), pairs.next()) {
             let frames = [self.first(good), self.first(bad)];
             let came = self.socket.exchange(&frames).await?;
-            let arrived = |probe: &Probe, index: usize| {
-                let came = came.get(index).map_or(&[][..], Vec::as_slice);
-                self.arrived(probe.to, &frames[index].1, came)
+            let [good_came, bad_came] = &came[..] else {
+                continue; // One answer a frame: the exchange has said so.
             };
-            traffic.allowed_sent += 1;
-            traffic.allowed_lost += u64::from(!arrived(good, 0));
+            let mut sent = 1;
+            let mut lost = u64::from(!self.arrived(good.to, &frames[0].1, good_came));
+            if lost == 0
+                && let Some(reply) = self.reply(good, good_came)
+            {
+                let came = self.socket.exchange(std::slice::from_ref(&reply)).await?;
+                let back = came.first().map_or(&[][..], Vec::as_slice);
+                sent += 1;
+                lost += u64::from(!self.arrived(good.from, &reply.1, back));
+            }
+            traffic.allowed_sent += sent;
+            traffic.allowed_lost += lost;
             traffic.denied_sent += 1;
-            traffic.denied_leaked += u64::from(came.get(1).is_none_or(|came| !came.is_empty()));
+            traffic.denied_leaked += u64::from(!bad_came.is_empty());
+            if good.flow.protocol == Protocol::TCP {
+                traffic.allowed_tcp += sent;
+            }
+            if bad.flow.protocol == Protocol::TCP {
+                traffic.denied_tcp += 1;
+            }
             sleep(PACE).await;
         }
         Ok(traffic)
@@ -152,6 +161,17 @@ impl Lab {
             dst: self.gateway_mac(probe.from),
         };
         (port, frame(&probe.flow, probe.tag, link))
+    }
+
+    /// What the other end says to what came out there, and the port where that enters.
+    fn reply(&self, probe: &Probe, came: &[PortFrame]) -> Option<PortFrame> {
+        let (port, mac) = self.port(probe.to);
+        let link = Link {
+            src: mac,
+            dst: self.gateway_mac(probe.to),
+        };
+        let (_, frame) = came.first()?;
+        Some((port, answer(frame, link)?))
     }
 
     /// Whether exactly one frame came out, at the right port, with the right MACs, and it is the

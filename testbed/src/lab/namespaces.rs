@@ -17,12 +17,13 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use policy_model::Protocol;
 use tokio::sync::oneshot::{self, error::TryRecvError};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::{LabError, Outcome, PACE, Place, Probe, Topology, Traffic};
-use crate::lab::packet::Mark;
+use crate::packet::Mark;
 use capture::{Capture, Count};
 use namespace::Namespace;
 
@@ -38,6 +39,8 @@ const QUIET_LOOKS: usize = 2;
 const CALIBRATION: usize = 12;
 /// Probes at a time: bounds sockets and what the captures must buffer.
 const BATCH: usize = 500;
+/// Connections that go on talking while others are opened.
+const TALKING: usize = 32;
 
 /// A lab of namespaces.
 #[derive(Debug)]
@@ -172,10 +175,18 @@ impl Lab {
         drops: &mut impl Drops,
     ) -> Result<Traffic, LabError> {
         let mut servers = self.serve(&[allowed, denied].concat())?;
-        let sockets = |probes| -> Result<Vec<send::Datagrams>, LabError> {
-            let loaded = self.load(probes)?.into_iter();
-            let opened = loaded.map(|(probe, loaded)| {
-                loaded.datagrams().map_err(|source| LabError::Kernel {
+        let senders = |probes: &[Probe]| -> Result<Vec<send::Sender>, LabError> {
+            let mut loaded: HashMap<Mark, send::Loaded> = self
+                .load(probes)?
+                .into_iter()
+                .map(|(probe, loaded)| (Mark::of(&probe.flow, probe.tag), loaded))
+                .collect();
+            let in_order = probes.iter().filter_map(|probe| {
+                let loaded = loaded.remove(&Mark::of(&probe.flow, probe.tag))?;
+                Some((probe, loaded))
+            });
+            let opened = in_order.map(|(probe, loaded)| {
+                loaded.sender().map_err(|source| LabError::Kernel {
                     step: "opening a flow",
                     place: self.topology.name(probe.from).to_owned(),
                     source,
@@ -183,28 +194,52 @@ impl Lab {
             });
             opened.collect()
         };
-        let (good, bad) = (sockets(allowed)?, sockets(denied)?);
-        let mut pairs = good.iter().cycle().zip(bad.iter().cycle());
-        while let (Err(TryRecvError::Empty), Some((good, bad))) = (stop.try_recv(), pairs.next()) {
-            good.send();
-            bad.send();
+        let (mut good, mut bad) = (senders(allowed)?, senders(denied)?);
+        let mut turn = 0;
+        while let Err(TryRecvError::Empty) = stop.try_recv() {
+            if good.is_empty() || bad.is_empty() {
+                break;
+            }
+            let (fresh_good, fresh_bad) = (turn % good.len(), turn % bad.len());
+            good[fresh_good].send();
+            bad[fresh_bad].send();
+            // Those that were opened first go on talking, so that established connections flow too.
+            let talking = TALKING.min(turn + 1).min(good.len());
+            good[turn % talking].send();
+            turn += 1;
             sleep(PACE).await;
         }
+        // Streams end here: their last packets count like all others.
+        drop((good, bad));
         self.settle(drops).await?;
+        let of = |probe: &Probe| {
+            let mark = Mark::of(&probe.flow, probe.tag);
+            let there = self.capture.of(&mark);
+            let back = mark.answer().map(|answer| self.capture.of(&answer));
+            there.plus(back.unwrap_or_default())
+        };
         let count = |probes: &[Probe]| {
-            let marks = probes.iter().map(|probe| Mark::of(&probe.flow, probe.tag));
-            marks.fold(Count::default(), |sum, mark| {
-                sum.plus(self.capture.of(&mark))
-            })
+            probes
+                .iter()
+                .fold(Count::default(), |sum, probe| sum.plus(of(probe)))
+        };
+        let streams = |probes: &[Probe]| {
+            let streams = probes
+                .iter()
+                .filter(|probe| probe.flow.protocol == Protocol::TCP);
+            streams.map(|probe| of(probe).sent).sum()
         };
         let (good, bad) = (count(allowed), count(denied));
+        let (allowed_tcp, denied_tcp) = (streams(allowed), streams(denied));
         servers.shutdown().await;
         self.capture.forget();
         Ok(Traffic {
             allowed_sent: good.sent,
             allowed_lost: good.sent.abs_diff(good.delivered),
+            allowed_tcp,
             denied_sent: bad.sent,
             denied_leaked: bad.delivered,
+            denied_tcp,
         })
     }
 

@@ -12,7 +12,7 @@ use thiserror::Error;
 
 use super::report::Summary;
 use super::trial::Fate;
-use crate::packet::{Link, first_packet};
+use crate::packet::{Link, frame};
 use crate::progress::Progress;
 use crate::target::{
     Batch, Bmv2, EGRESS_THREADS, Ports, Probe, Rows, Soft, Target, TargetError, TargetKind,
@@ -193,12 +193,13 @@ impl Enforcement {
             let link = Link {
                 src: source.mac,
                 dst: source.peer,
-                echo_id: u16::try_from(*index & 0xffff).unwrap_or(0),
             };
+            // Tells ICMP echo requests of one pair of hosts apart.
+            let tag = u32::try_from(*index & 0xffff).unwrap_or(0);
             probes.push(Probe {
                 flow,
                 port: source.port,
-                frame: first_packet(&flow, &link),
+                frame: frame(&flow, tag, link),
             });
             let exit = self.ports.attachment(model, flow.dst).map(|a| a.port);
             exits.push((*index, exit));

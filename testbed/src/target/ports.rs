@@ -134,11 +134,15 @@ impl Ports {
         for (_, endpoint) in model.workloads().filter(|(id, _)| is_open(id)) {
             if let Some(port) = self.site.workload_ports.get(&endpoint.interface) {
                 let mac = endpoint.mac.or(port.mac).unwrap_or_default();
-                let frame = (port.number, arp_request(mac, gateway));
+                let frame = (
+                    port.number,
+                    arp_request(mac, Ipv4Addr::UNSPECIFIED, gateway),
+                );
                 sentinels.entry(port.number % threads).or_insert(frame);
             }
         }
-        let frame = (UPLINK, arp_request(NEIGHBOUR_MAC, UPLINK_ADDRESS));
+        let request = arp_request(NEIGHBOUR_MAC, Ipv4Addr::UNSPECIFIED, UPLINK_ADDRESS);
+        let frame = (UPLINK, request);
         sentinels.entry(UPLINK % threads).or_insert(frame);
         sentinels.into_values().collect()
     }

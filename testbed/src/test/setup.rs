@@ -25,12 +25,17 @@ pub(super) fn has_component(root: &Path, command: &str) -> bool {
     succeeds(cargo(root, &[command, "--version"]))
 }
 
+/// Whether a program is installed.
+pub(super) fn runs(name: &str) -> bool {
+    let mut ask = Command::new(name);
+    ask.arg("--version");
+    succeeds(ask)
+}
+
 /// Makes sure of a program, by Debian's package if root may install it. The error is a reason to
 /// skip.
 pub(super) fn program(name: &str, package: &str) -> Result<(), String> {
-    let mut ask = Command::new(name);
-    ask.arg("--version");
-    if succeeds(ask) {
+    if runs(name) {
         return Ok(());
     }
     show(&format!("setting up: apt-get install {package}"));

@@ -17,7 +17,7 @@ use tokio::net::UdpSocket;
 
 use super::super::LabError;
 use super::namespace::Namespace;
-use crate::lab::packet::{Mark, Seen, read};
+use crate::packet::{Mark, Seen, read};
 
 /// `ARPHRD_ETHER`: leaves the loopback interface out.
 const ETHERNET: u16 = 1;

@@ -11,7 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
 use tokio::task::JoinSet;
 
-use crate::lab::packet::init_ack;
+use crate::packet::init_ack;
 
 /// Connections that wait for `accept`.
 const BACKLOG: i32 = 1024;

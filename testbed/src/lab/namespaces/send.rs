@@ -1,6 +1,6 @@
 //! First packets by kernel sockets.
 
-use std::io;
+use std::io::{self, Read as _};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use tokio::net::{TcpStream, UdpSocket};
 use tokio::time::timeout;
 
 use super::super::Probe;
-use crate::lab::packet::payload;
+use crate::packet::payload;
 
 /// A socket that is bound and has sent nothing.
 #[derive(Debug)]
@@ -28,15 +28,41 @@ enum Kind {
     Raw(Vec<u8>),
 }
 
-/// Many datagrams of one flow.
+/// Sends again and again on one flow. What a send costs is not looked at: captures count what
+/// really left.
 #[derive(Debug)]
-pub(super) struct Datagrams(Socket);
+pub(super) enum Sender {
+    /// Datagrams on a connected socket.
+    Datagrams(Socket),
+    /// A stream that is opened by the first send; later ones carry data once it stands.
+    Stream {
+        /// The socket.
+        socket: Socket,
+        /// Where it is to go; none once it was opened.
+        to: Option<SockAddr>,
+    },
+}
 
-impl Datagrams {
-    /// Sends one. An ICMP error of an earlier one surfaces here and costs that send: captures count
-    /// what really left.
-    pub(super) fn send(&self) {
-        let _ = self.0.send(b"margay");
+impl Sender {
+    /// Sends once. An error of an earlier send (ICMP, a stream that does not stand yet) surfaces here
+    /// and costs that send.
+    pub(super) fn send(&mut self) {
+        match self {
+            Self::Datagrams(socket) => {
+                let _ = socket.send(b"margay");
+            }
+            Self::Stream { socket, to } => match to.take() {
+                Some(to) => {
+                    let _ = socket.connect(&to);
+                }
+                None => {
+                    // What was said back is taken, so that the window stays open.
+                    let mut heard = [0; 256];
+                    let _ = (&*socket).read(&mut heard);
+                    let _ = socket.send(b"margay");
+                }
+            },
+        }
     }
 }
 
@@ -81,10 +107,16 @@ pub(super) fn load(probe: &Probe) -> io::Result<Loaded> {
 }
 
 impl Loaded {
-    /// A connected socket for many datagrams.
-    pub(super) fn datagrams(self) -> io::Result<Datagrams> {
+    /// For many packets.
+    pub(super) fn sender(self) -> io::Result<Sender> {
+        if matches!(self.kind, Kind::Stream) {
+            return Ok(Sender::Stream {
+                socket: self.socket,
+                to: Some(self.to),
+            });
+        }
         self.socket.connect(&self.to)?;
-        Ok(Datagrams(self.socket))
+        Ok(Sender::Datagrams(self.socket))
     }
 
     /// Sends the first packet.

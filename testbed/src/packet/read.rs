@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use policy_model::Protocol;
 
-use super::build::{Link, ipv4, ipv6, sctp_checksum};
+use super::build::{Link, ipv4, ipv6, never_zero, sctp_checksum};
 use super::{ECHO_V4, ECHO_V6, Mark, checksum};
 
 /// What a frame is.
@@ -111,6 +111,7 @@ pub(crate) fn answer(frame: &[u8], link: Link) -> Option<Vec<u8>> {
         Protocol::UDP => {
             swap_ports(&mut l4);
             fix(&mut l4, 6, asked);
+            l4 = never_zero(l4);
         }
         Protocol::SCTP => l4 = init_ack(&l4)?,
         Protocol::ICMP if asked.right == ECHO_V4 => {

@@ -46,7 +46,7 @@ pub(crate) fn payload(flow: &Flow, tag: u32) -> Vec<u8> {
             message.extend([0, 0]);
             message.extend(mark);
             if protocol == Protocol::UDP {
-                sum(6, message)
+                never_zero(sum(6, message))
             } else {
                 message
             }
@@ -68,6 +68,14 @@ pub(crate) fn payload(flow: &Flow, tag: u32) -> Vec<u8> {
             message
         }
     }
+}
+
+/// A UDP sum of zero would say that there is none (RFC 768).
+pub(super) fn never_zero(mut datagram: Vec<u8>) -> Vec<u8> {
+    if datagram[6..8] == [0, 0] {
+        datagram[6..8].fill(0xff);
+    }
+    datagram
 }
 
 fn tcp(src: u16, dst: u16, sequence: u32, acknowledgement: u32, flags: u8) -> Vec<u8> {
@@ -131,7 +139,8 @@ pub(super) fn ipv6(
     ethernet(link, 0x86dd, &[&header, l4])
 }
 
-/// A question for the MAC of `target` (RFC 826).
+/// A question for the MAC of `target` (RFC 826); of a host without an address of its own if `src` is
+/// unspecified (RFC 5227: a probe).
 pub(crate) fn arp_request(src_mac: [u8; 6], src: Ipv4Addr, target: Ipv4Addr) -> Vec<u8> {
     let mut body = vec![0, 1, 8, 0, 6, 4, 0, 1];
     body.extend(src_mac);
