@@ -59,13 +59,32 @@ impl RuleRef {
         }
     }
 
+    /// What makes it this rule: its place. Releases of Felix name the same rule by different ids,
+    /// and older ones do not state a policy's kind.
+    fn place(&self) -> Self {
+        let mut place = Self {
+            rule_id: None,
+            ..self.clone()
+        };
+        if let RuleHolder::Policy(id) = &mut place.holder
+            && id.kind == PolicyKind::Unstated
+        {
+            id.kind = if id.namespace.is_empty() {
+                PolicyKind::GlobalNetworkPolicy
+            } else {
+                PolicyKind::NetworkPolicy
+            };
+        }
+        place
+    }
+
     fn hash(&self) -> u128 {
         let Self {
             direction,
             tier,
             holder,
             rule,
-            rule_id,
+            rule_id: _,
         } = self;
         let mut hash = Fingerprint::new("rule");
         hash.word(*direction as u64);
@@ -84,7 +103,6 @@ impl RuleRef {
             RuleHolder::NoProfile => hash.word(3),
         }
         hash.word(rule.map_or(0, |index| index as u64 + 1));
-        hash.text(rule_id.as_ref().map_or("", RuleId::as_str));
         hash.finish()
     }
 }
@@ -121,39 +139,50 @@ impl fmt::Display for RuleRef {
 /// Rules that classes refer to, by id.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Rules {
-    by_ref: HashMap<RuleRef, (u32, u32), FixedState>,
-    by_id: HashMap<u32, RuleRef, FixedState>,
+    by_place: HashMap<RuleRef, u32, FixedState>,
+    by_id: HashMap<u32, Named, FixedState>,
     ids: IdSpace,
+}
+
+#[derive(Clone, Debug)]
+struct Named {
+    /// As Felix named it last.
+    rule: RuleRef,
+    users: u32,
 }
 
 impl Rules {
     /// The id of a rule; it stays while [`Rules::hold`] outweighs [`Rules::release`].
     pub(crate) fn id(&mut self, rule: RuleRef) -> u32 {
-        if let Some((id, _)) = self.by_ref.get(&rule) {
+        let place = rule.place();
+        if let Some(id) = self.by_place.get(&place) {
+            if let Some(named) = self.by_id.get_mut(id) {
+                named.rule = rule;
+            }
             return *id;
         }
-        let id = self.ids.take(rule.hash());
-        self.by_id.insert(id, rule.clone());
-        self.by_ref.insert(rule, (id, 0));
+        let id = self.ids.take(place.hash());
+        self.by_id.insert(id, Named { rule, users: 0 });
+        self.by_place.insert(place, id);
         id
     }
 
     /// One more user.
     pub(crate) fn hold(&mut self, id: u32) {
-        if let Some((_, users)) = self.by_id.get(&id).and_then(|r| self.by_ref.get_mut(r)) {
-            *users += 1;
+        if let Some(named) = self.by_id.get_mut(&id) {
+            named.users += 1;
         }
     }
 
     /// One user less; the last one takes the rule along.
     pub(crate) fn release(&mut self, id: u32) {
-        let Some((_, users)) = self.by_id.get(&id).and_then(|r| self.by_ref.get_mut(r)) else {
+        let Some(named) = self.by_id.get_mut(&id) else {
             return;
         };
-        *users = users.saturating_sub(1);
-        if *users == 0 {
-            if let Some(rule) = self.by_id.remove(&id) {
-                self.by_ref.remove(&rule);
+        named.users = named.users.saturating_sub(1);
+        if named.users == 0 {
+            if let Some(named) = self.by_id.remove(&id) {
+                self.by_place.remove(&named.rule.place());
             }
             self.ids.give(id);
         }
@@ -161,6 +190,47 @@ impl Rules {
 
     /// The rule with this id.
     pub(crate) fn get(&self, id: u32) -> Option<&RuleRef> {
-        self.by_id.get(&id)
+        self.by_id.get(&id).map(|named| &named.rule)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rule(kind: PolicyKind, namespace: &str, rule: usize, rule_id: &str) -> RuleRef {
+        RuleRef {
+            direction: Direction::Ingress,
+            tier: "default".into(),
+            holder: RuleHolder::Policy(PolicyId {
+                name: "default.web".into(),
+                namespace: namespace.into(),
+                kind,
+            }),
+            rule: Some(rule),
+            rule_id: Some(rule_id.into()),
+        }
+    }
+
+    #[test]
+    fn releases_that_name_a_rule_differently_mean_the_same_one() {
+        let mut rules = Rules::default();
+        let old = rules.id(rule(PolicyKind::Unstated, "shop", 0, "a"));
+        rules.hold(old);
+        let new = rule(PolicyKind::NetworkPolicy, "shop", 0, "b");
+        assert_eq!(rules.id(new.clone()), old);
+        assert_eq!(rules.get(old), Some(&new));
+        rules.release(old);
+        assert_eq!(rules.get(old), None);
+        let again = rules.id(new);
+        assert_eq!(again, old);
+        let others = [
+            rule(PolicyKind::NetworkPolicy, "shop", 1, "b"),
+            rule(PolicyKind::KubernetesNetworkPolicy, "shop", 0, "b"),
+            rule(PolicyKind::GlobalNetworkPolicy, "", 0, "b"),
+        ];
+        for other in others {
+            assert_ne!(rules.id(other), old);
+        }
     }
 }
