@@ -31,7 +31,7 @@ impl Default for EngineConfig {
         Self {
             drop_port: 511,
             seed: 0x6d61_7267_6179,
-            max_passes: 256,
+            max_passes: 1024,
             max_steps: 1 << 16,
         }
     }

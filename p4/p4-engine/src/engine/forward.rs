@@ -240,7 +240,9 @@ impl Drive<'_> {
             program: self.program,
             code,
             state: self.state,
-            machine: self.machine,
+            file: &mut *self.machine.file,
+            key: &mut self.machine.key,
+            scratch: &mut self.machine.scratch,
             trace: self.trace,
         };
         run.run::<TRACED>(pass, start);
@@ -458,7 +460,7 @@ impl Drive<'_> {
         let mut writer = Writer::new(frame);
         for header in &self.program.deparse {
             let wire = &self.program.wires[usize::from(*header)];
-            external::emit(&mut writer, &self.machine.file, wire, pass.data);
+            external::emit(&mut writer, &*self.machine.file, wire, pass.data);
         }
         writer.finish();
         frame.extend_from_slice(&pass.data[pass.cursor..]);

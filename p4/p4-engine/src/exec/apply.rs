@@ -1,15 +1,15 @@
 //! Applying a table: key, lookup, counter, arguments, and where to go on.
 
-use super::{Machine, Pass, Run, external};
+use super::{Pass, Run, external};
 use crate::ir::{NOWHERE, Pc, TableCode};
 use crate::key;
 use crate::program::{Program, TableIndex, TableInfo, TableSource};
 use crate::state::{self, RowAction, State};
 use crate::trace::{Trace, TraceEvent, TracedField};
 use crate::value::Value;
-use crate::wide::File;
+use crate::wide::Registers;
 
-impl Run<'_> {
+impl<R: Registers + ?Sized> Run<'_, R> {
     /// Returns where the code of the action is and where to go on after it.
     #[inline]
     pub(super) fn apply<const TRACED: bool>(
@@ -19,8 +19,8 @@ impl Run<'_> {
     ) -> (Pc, Pc) {
         let at = usize::from(table);
         let code = &self.code.tables[at];
-        let Machine { file, key, scratch } = &mut *self.machine;
-        let key = &mut key[..usize::from(code.key_limbs)];
+        let (file, scratch) = (&mut *self.file, &mut *self.scratch);
+        let key = &mut self.key[..usize::from(code.key_limbs)];
         pack(file, code, key);
         let State {
             tables, profiles, ..
@@ -93,8 +93,8 @@ impl Run<'_> {
         };
         let first = usize::from(target.params);
         let limbs = usize::from(target.limbs);
-        for (to, from) in file[first..first + limbs].iter_mut().zip(args) {
-            *to = *from;
+        for (to, from) in (first..first + limbs).zip(args) {
+            file[to] = *from;
         }
         let next = if row.is_some() {
             target.hit
@@ -110,7 +110,7 @@ impl Run<'_> {
 }
 
 #[inline]
-fn pack(file: &File, code: &TableCode, key: &mut [u64]) {
+fn pack<R: Registers + ?Sized>(file: &R, code: &TableCode, key: &mut [u64]) {
     key.fill(0);
     for one in &code.moves {
         let value = file[usize::from(one.src)] & one.mask;
