@@ -1,5 +1,6 @@
 //! The engine: one program, its tables and state, packets through it.
 
+mod batch;
 mod control;
 mod forward;
 
@@ -12,6 +13,9 @@ use crate::output::Outputs;
 use crate::program::Program;
 use crate::state::State;
 use crate::trace::Trace;
+use crate::vector::Vector;
+
+pub use batch::Packet;
 
 /// Settings of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +44,7 @@ impl Default for EngineConfig {
 /// One program with its entries and state. Owned by one thread.
 #[derive(Debug)]
 pub struct Engine {
+    vector: Vector,
     program: Arc<Program>,
     config: EngineConfig,
     state: State,
@@ -53,7 +58,9 @@ impl Engine {
     pub fn new(program: Arc<Program>, config: EngineConfig) -> Self {
         let state = State::new(&program, config.seed);
         let machine = Machine::new(&program);
+        let vector = Vector::new(&program);
         let mut engine = Self {
+            vector,
             program: Arc::clone(&program),
             config,
             state,

@@ -3,10 +3,10 @@
 //! The file of registers is an array of 2^16 limbs, so a 16-bit slot never needs a bounds check.
 //! Nothing here allocates for a packet, except wide divisions and traces.
 
-mod apply;
-mod compute;
+pub(crate) mod apply;
+pub(crate) mod compute;
 pub(crate) mod external;
-mod headers;
+pub(crate) mod headers;
 mod notes;
 
 use crate::ir::{Code, Op, Pc};
@@ -290,16 +290,16 @@ fn tick(pass: &mut Pass<'_>) -> bool {
 }
 
 #[inline]
-fn shl(limb: u64, by: u64) -> u64 {
+pub(crate) fn shl(limb: u64, by: u64) -> u64 {
     if by < 64 { limb << by } else { 0 }
 }
 
 #[inline]
-fn shr(limb: u64, by: u64) -> u64 {
+pub(crate) fn shr(limb: u64, by: u64) -> u64 {
     if by < 64 { limb >> by } else { 0 }
 }
 
 #[inline]
-fn sar(limb: u64, by: u64) -> u64 {
+pub(crate) fn sar(limb: u64, by: u64) -> u64 {
     (limb.cast_signed() >> by.min(63)).cast_unsigned()
 }

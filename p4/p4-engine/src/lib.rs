@@ -34,11 +34,12 @@ pub mod stf;
 mod trace;
 mod usage;
 mod value;
+mod vector;
 mod wide;
 mod wire;
 
 pub use counter::CounterValue;
-pub use engine::{Engine, EngineConfig};
+pub use engine::{Engine, EngineConfig, Packet};
 pub use entry::{
     ActionCall, Entry, EntryAction, EntryHandle, KeyPart, ProfileGroup, WeightedMember,
 };

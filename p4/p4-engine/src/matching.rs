@@ -12,9 +12,11 @@ use hashbrown::HashTable;
 use crate::counter::CounterValue;
 use crate::entry::EntryHandle;
 use crate::key::{Limbs, Packed, RangeCheck};
+use crate::lower::MAX_KEY_LIMBS;
+use crate::vector::{LANES, Row, get};
 
 /// End of a chain of rows.
-const NO_ROW: u32 = u32::MAX;
+pub(crate) const NO_ROW: u32 = u32::MAX;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
@@ -67,6 +69,9 @@ pub(crate) struct Rows {
     ranges: HashMap<u32, Vec<RangeCheck>>,
     counters: Vec<CounterValue>,
     counted: bool,
+    /// When each row was last used, where that is asked for.
+    seen: Vec<u64>,
+    aged: bool,
     count: usize,
     ages: u64,
 }
@@ -78,6 +83,7 @@ impl Rows {
         lpm: bool,
         prioritized: bool,
         counted: bool,
+        aged: bool,
     ) -> Self {
         let order = match (prioritized, lpm) {
             (true, _) => Order::Priority,
@@ -97,6 +103,8 @@ impl Rows {
             ranges: HashMap::new(),
             counters: Vec::new(),
             counted,
+            seen: Vec::new(),
+            aged,
             count: 0,
             ages: 0,
         }
@@ -250,9 +258,41 @@ impl Rows {
     }
 
     #[inline]
-    pub(crate) fn hit(&mut self, row: u32, bytes: u64) {
+    pub(crate) fn hit(&mut self, row: u32, bytes: u64, now_us: u64) {
         if let Some(counter) = self.counters.get_mut(row as usize) {
             counter.add(bytes);
+        }
+        if let Some(seen) = self.seen.get_mut(row as usize) {
+            *seen = now_us;
+        }
+    }
+
+    /// True if hits leave anything behind.
+    pub(crate) fn noted(&self) -> bool {
+        self.counted || self.aged
+    }
+
+    /// When a row was last hit or written, in microseconds of the data path's clock.
+    pub(crate) fn seen(&self, row: u32) -> Option<u64> {
+        self.seen.get(row as usize).copied()
+    }
+
+    /// Says that a row was in use now.
+    pub(crate) fn touch(&mut self, row: u32, now_us: u64) {
+        if let Some(seen) = self.seen.get_mut(row as usize) {
+            *seen = now_us;
+        }
+    }
+
+    /// The rows that match the keys of these lanes of a vector.
+    pub(crate) fn lookup_lanes(&self, keys: &[Row], lanes: &[u8], rows: &mut [u32; LANES]) {
+        let mut key = [0u64; MAX_KEY_LIMBS];
+        let key = &mut key[..keys.len().min(MAX_KEY_LIMBS)];
+        for lane in lanes {
+            for (limb, row) in key.iter_mut().zip(keys) {
+                *limb = get(row, *lane);
+            }
+            rows[usize::from(*lane) % LANES] = self.lookup(key).unwrap_or(NO_ROW);
         }
     }
 
@@ -328,6 +368,9 @@ impl Rows {
             self.words.resize(self.words.len() + self.stride, 0);
             if self.counted {
                 self.counters.push(CounterValue::default());
+            }
+            if self.aged {
+                self.seen.push(0);
             }
             row
         });

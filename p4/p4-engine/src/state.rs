@@ -119,6 +119,7 @@ impl State {
                 lpm,
                 info.needs_priority,
                 info.counters,
+                info.idle_timeout,
             );
             let default = info.default.as_ref().map(|default| BoundAction {
                 action: default.call.action,

@@ -5,7 +5,7 @@ mod copies;
 
 use std::sync::Arc;
 
-use super::Engine;
+use super::{Engine, EngineConfig};
 use crate::bits::Writer;
 use crate::exec::{Machine, Pass, Run, external};
 use crate::ir::Slot;
@@ -53,6 +53,35 @@ pub(super) struct Carried {
 }
 
 impl Carried {
+    /// At the beginning of a packet.
+    pub(super) fn start(length: u64) -> Self {
+        Self {
+            cursor: 0,
+            length,
+            ingress_length: length,
+            truncate: None,
+        }
+    }
+
+    pub(super) fn pass<'p>(self, data: &'p [u8], now_us: u64, config: &EngineConfig) -> Pass<'p> {
+        Pass {
+            data,
+            cursor: self.cursor,
+            now_us,
+            ingress_length: self.ingress_length,
+            length: self.length,
+            parser_error: None,
+            clone: None,
+            digest: None,
+            resubmit: None,
+            recirculate: None,
+            truncate: self.truncate,
+            failed: None,
+            drop_port: u64::from(config.drop_port),
+            steps: config.max_steps,
+        }
+    }
+
     fn of(pass: &Pass<'_>) -> Self {
         Self {
             cursor: pass.cursor,
@@ -72,8 +101,7 @@ struct Drive<'e> {
     out: &'e mut Outputs,
     trace: &'e mut Trace,
     now_us: u64,
-    drop_port: u16,
-    max_steps: u32,
+    config: &'e EngineConfig,
     passes: u32,
     standard: &'e Standard,
 }
@@ -99,8 +127,7 @@ impl Engine {
             out,
             trace,
             now_us,
-            drop_port: self.config.drop_port,
-            max_steps: self.config.max_steps,
+            config: &self.config,
             passes: self.config.max_passes,
             standard,
         };
@@ -205,22 +232,7 @@ impl Drive<'_> {
     }
 
     fn pass<'p>(&self, data: &'p [u8], carried: Carried) -> Pass<'p> {
-        Pass {
-            data,
-            cursor: carried.cursor,
-            now_us: self.now_us,
-            ingress_length: carried.ingress_length,
-            length: carried.length,
-            parser_error: None,
-            clone: None,
-            digest: None,
-            resubmit: None,
-            recirculate: None,
-            truncate: carried.truncate,
-            failed: None,
-            drop_port: u64::from(self.drop_port),
-            steps: self.max_steps,
-        }
+        carried.pass(data, self.now_us, self.config)
     }
 
     fn run<const TRACED: bool>(&mut self, pass: &mut Pass<'_>, stage: Stage) {
@@ -286,7 +298,7 @@ impl Drive<'_> {
         if pass.failed.take().is_some() {
             // The parser's only failures are its loops and assertions.
             pass.parser_error = Some(self.program.error_codes.parser_timeout);
-            pass.steps = self.max_steps;
+            pass.steps = self.config.max_steps;
         }
         if TRACED && let Some(code) = pass.parser_error {
             let name = i64::try_from(code)
@@ -318,12 +330,7 @@ impl Drive<'_> {
                 instance,
             });
         }
-        let start = Carried {
-            cursor: 0,
-            length,
-            ingress_length: length,
-            truncate: None,
-        };
+        let start = Carried::start(length);
         let mut pass = self.pass(bytes, start);
         self.parse::<TRACED>(&mut pass);
         self.set_if(self.standard.parser_error, pass.parser_error.unwrap_or(0));
@@ -370,7 +377,7 @@ impl Drive<'_> {
             return;
         }
         let to = self.get(self.standard.egress_spec);
-        if to == u64::from(self.drop_port) {
+        if to == u64::from(self.config.drop_port) {
             self.dropped::<TRACED>(DropReason::IngressDrop, None);
             return;
         }
@@ -411,7 +418,10 @@ impl Drive<'_> {
         self.set_if(self.standard.enq_timestamp, self.now_us);
         self.set(self.standard.egress_port, u64::from(port));
         // Anything but the drop port; bmv2 takes the next one.
-        self.set(self.standard.egress_spec, u64::from(self.drop_port) + 1);
+        self.set(
+            self.standard.egress_spec,
+            u64::from(self.config.drop_port) + 1,
+        );
         self.set(self.standard.packet_length, pass.length);
         self.run::<TRACED>(pass, Stage::Egress);
         if let Some((reason, assertion)) = pass.failed {
@@ -421,7 +431,7 @@ impl Drive<'_> {
         if let Some((session, list)) = pass.clone.take() {
             self.clone_egress::<TRACED>(pass, data, session, list);
         }
-        if self.get(self.standard.egress_spec) == u64::from(self.drop_port) {
+        if self.get(self.standard.egress_spec) == u64::from(self.config.drop_port) {
             self.dropped::<TRACED>(DropReason::EgressDrop, None);
             return;
         }

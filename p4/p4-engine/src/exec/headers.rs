@@ -196,7 +196,7 @@ impl<R: Registers + ?Sized> Run<'_, R> {
         list.get(index)
     }
 
-    fn select(&mut self, pass: &Pass<'_>, select: &SelectCode) -> crate::ir::Pc {
+    pub(crate) fn select(&mut self, pass: &Pass<'_>, select: &SelectCode) -> crate::ir::Pc {
         if select.limbs == 1 {
             let mut key = 0u64;
             for part in &select.parts {
