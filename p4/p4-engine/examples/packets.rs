@@ -1,6 +1,6 @@
 //! Packets a second of one core through a program, engine only.
 //!
-//! With the project's own pipeline (`packets p4/programs/margay.json [ENTRIES]`) it fills the tables
+//! With the project's own pipeline (`packets p4/programs/margay.json [ENTRIES ["in batches" [PACKETS]]]`) it fills the tables
 //! for 500 pods behind 100 ports and about so many policy entries (1 000, 10 000 and a million
 //! unless said), and sends established flows, denied flows and a mix, packet by packet and in
 //! batches; with any other program it sends the same frames to empty tables.
@@ -65,13 +65,15 @@ fn measure(mut program: Program, entries: u32) {
             resident().saturating_sub(before) / u64::from(filled.max(1)),
         );
     }
+    let packets = std::env::args().nth(4).and_then(|text| text.parse().ok());
+    let packets = packets.unwrap_or(PACKETS);
     // Each packet comes from another of the hosts, in no order.
     let source = |at: u32| 0x0a00_0000 + at.wrapping_mul(2_654_435_761) % hosts;
-    let flows: Vec<Vec<u8>> = (0..PACKETS)
+    let flows: Vec<Vec<u8>> = (0..packets)
         .map(|at| at % FLOWS)
         .map(|flow| frame(source(flow), pod(flow % PODS), flow, 6))
         .collect();
-    let denied: Vec<Vec<u8>> = (0..PACKETS)
+    let denied: Vec<Vec<u8>> = (0..packets)
         .map(|at| frame_to(source(at), pod(at % PODS), at, 6, 9))
         .collect();
     let mixed: Vec<Vec<u8>> = flows
@@ -100,6 +102,9 @@ fn resident() -> u64 {
 
 fn run(name: &str, engine: &mut Engine, frames: &[Vec<u8>]) {
     for how in ["alone", "in batches"] {
+        if std::env::args().nth(3).is_some_and(|only| only != how) {
+            continue;
+        }
         let mut out = Outputs::new();
         let mut now = 1_000_000;
         let mut sent = 0usize;

@@ -44,7 +44,8 @@ impl Default for EngineConfig {
 /// One program with its entries and state. Owned by one thread.
 #[derive(Debug)]
 pub struct Engine {
-    vector: Vector,
+    /// Made with the first batch.
+    vector: Option<Box<Vector>>,
     program: Arc<Program>,
     config: EngineConfig,
     state: State,
@@ -58,9 +59,8 @@ impl Engine {
     pub fn new(program: Arc<Program>, config: EngineConfig) -> Self {
         let state = State::new(&program, config.seed);
         let machine = Machine::new(&program);
-        let vector = Vector::new(&program);
         let mut engine = Self {
-            vector,
+            vector: None,
             program: Arc::clone(&program),
             config,
             state,

@@ -18,6 +18,7 @@ mod error;
 mod exec;
 mod expr;
 mod hash;
+mod index;
 mod ir;
 mod json;
 mod key;

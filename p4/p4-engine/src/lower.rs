@@ -127,8 +127,9 @@ pub(crate) fn lower(document: &Document) -> Result<Program, LoadError> {
         learn_lists: positions(document.learn_lists.iter().map(|list| list.id))?,
     };
     let mut pool = Pool::default();
-    let fast = code(&context, &program, &mut pool, false, &registers)?;
+    let mut fast = code(&context, &program, &mut pool, false, &registers)?;
     let traced = code(&context, &program, &mut pool, true, &registers)?;
+    crate::order::note_copies(&mut fast, layout.constants, pool.values());
     let initial = tables::initial_entries(&context, &program)?;
     program.initial = initial;
     program.fast = fast;

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use crate::ir::{Code, NOWHERE, Op, Pc, SelectCase};
+use crate::ir::{Code, NOWHERE, Op, Pc, SelectCase, Slot, Source};
 
 /// How a block ends.
 #[derive(Clone, Copy, Debug)]
@@ -271,4 +271,47 @@ fn invert(op: &Op, to: Pc) -> Option<Op> {
         Op::JumpIfNe { a, b, .. } => Op::JumpIfEq { a, b, to },
         _ => return None,
     })
+}
+
+/// Notes which actions only hand over arguments and constants, and what.
+pub(crate) fn note_copies(code: &mut Code, constants: usize, values: &[u64]) {
+    let Code { ops, tables, .. } = code;
+    for target in tables.iter_mut().flat_map(|table| &mut table.targets) {
+        let mut copies = Vec::new();
+        let arguments = target.params..target.params + target.limbs;
+        let known = |slot: Slot| {
+            if arguments.contains(&slot) {
+                return Some(Source::Argument(slot - target.params));
+            }
+            let at = usize::from(slot).checked_sub(constants)?;
+            values.get(at).copied().map(Source::Number)
+        };
+        let body = ops.get(target.action as usize..).unwrap_or_default();
+        let whole = body.iter().find_map(|op| match *op {
+            Op::Return => Some(true),
+            Op::Copy { d, a } => match known(a) {
+                Some(source) if !arguments.contains(&d) => {
+                    copies.push((d, source));
+                    None
+                }
+                _ => Some(false),
+            },
+            Op::CopyN { d, a, n } => {
+                for limb in 0..n {
+                    match known(a + limb) {
+                        Some(source) if !arguments.contains(&(d + limb)) => {
+                            copies.push((d + limb, source));
+                        }
+                        _ => return Some(false),
+                    }
+                }
+                None
+            }
+            _ => Some(false),
+        });
+        let does_nothing = target.action == NOWHERE;
+        if does_nothing || whole == Some(true) {
+            target.copies = Some(copies.into());
+        }
+    }
 }

@@ -37,14 +37,14 @@ pub(crate) const CHUNK: usize = 8;
 pub(crate) type Mask = u32;
 
 /// One limb of each packet.
-pub(crate) type Row = [[u64; CHUNK]; LANES / CHUNK];
+pub(crate) type Row = [u64; LANES];
 
 /// The register file of a vector. Pages that no slot of a program lies in are never touched.
 pub(crate) type Sheet = [Row; SLOTS];
 
 /// A row of one number.
 pub(crate) fn row_of(number: u64) -> Row {
-    [[number; CHUNK]; LANES / CHUNK]
+    [number; LANES]
 }
 
 /// The first `count` lanes.
@@ -58,13 +58,13 @@ pub(crate) fn first(count: usize) -> Mask {
 /// The limb of a lane; lanes beyond the end wrap.
 #[inline]
 pub(crate) fn get(row: &Row, lane: u8) -> u64 {
-    row[usize::from(lane) / CHUNK % (LANES / CHUNK)][usize::from(lane) % CHUNK]
+    row[usize::from(lane) % LANES]
 }
 
 /// Writes the limb of a lane.
 #[inline]
 pub(crate) fn put(row: &mut Row, lane: u8, limb: u64) {
-    row[usize::from(lane) / CHUNK % (LANES / CHUNK)][usize::from(lane) % CHUNK] = limb;
+    row[usize::from(lane) % LANES] = limb;
 }
 
 /// Lanes of a set, lowest first.
@@ -90,16 +90,14 @@ impl Index<usize> for Column<'_> {
 
     #[inline]
     fn index(&self, slot: usize) -> &u64 {
-        let lane = usize::from(self.lane);
-        &self.sheet[slot][lane / CHUNK % (LANES / CHUNK)][lane % CHUNK]
+        &self.sheet[slot][usize::from(self.lane) % LANES]
     }
 }
 
 impl IndexMut<usize> for Column<'_> {
     #[inline]
     fn index_mut(&mut self, slot: usize) -> &mut u64 {
-        let lane = usize::from(self.lane);
-        &mut self.sheet[slot][lane / CHUNK % (LANES / CHUNK)][lane % CHUNK]
+        &mut self.sheet[slot][usize::from(self.lane) % LANES]
     }
 }
 
@@ -122,7 +120,7 @@ pub(crate) struct Vector {
 
 impl Vector {
     pub(crate) fn new(program: &Program) -> Self {
-        let rows = vec![[[0u64; CHUNK]; LANES / CHUNK]; SLOTS].into_boxed_slice();
+        let rows = vec![[0u64; LANES]; SLOTS].into_boxed_slice();
         // The length is that of the type, so the conversion cannot fail.
         let mut sheet: Box<Sheet> = rows
             .try_into()

@@ -74,9 +74,7 @@ fn wire(layout: &Layout, header: &HeaderLayout, usage: &Usage, at: u16) -> Heade
     });
     let written = |part: &&Part| usage.written.has(part.slot);
     let patches: Vec<Part> = parts.iter().filter(written).copied().collect();
-    // Where most is written, putting all parts together is less work.
-    let patched = !whole && patches.len() * 2 <= parts.len();
-    let origin = header.origin.filter(|_| patched);
+    let origin = header.origin.filter(|_| !whole);
     let wanted = parts.iter().filter(|part| {
         origin.is_none() || usage.read.has(part.slot) || usage.written.has(part.slot)
     });

@@ -2,13 +2,12 @@
 
 use super::Engine;
 use super::forward::Carried;
-use crate::bits::Writer;
 use crate::exec::external;
 use crate::ir::{Pc, Slot};
 use crate::lower::StandardField;
 use crate::output::Outputs;
 use crate::trace::Instance;
-use crate::vector::{LANES, Lanes, Mask, first, lanes_of, row_of};
+use crate::vector::{LANES, Lanes, Mask, Vector, first, lanes_of, row_of};
 
 /// Fewer packets go one by one.
 const MIN_LANES: usize = 4;
@@ -32,26 +31,48 @@ impl Engine {
     ///
     /// `now_us` is the time of all of them, as for [`Engine::process`].
     pub fn process_batch(&mut self, packets: &[Packet<'_>], now_us: u64, out: &mut Outputs) {
+        if packets.len() < MIN_LANES {
+            for one in packets {
+                self.process(one.port, one.bytes, now_us, out);
+            }
+            return;
+        }
+        self.state.settle();
+        let mut vector = match self.vector.take() {
+            Some(vector) => vector,
+            None => Box::new(Vector::new(&self.program)),
+        };
+        self.batch(&mut vector, packets, now_us, out);
+        self.vector = Some(vector);
+    }
+
+    fn batch(
+        &mut self,
+        vector: &mut Vector,
+        packets: &[Packet<'_>],
+        now_us: u64,
+        out: &mut Outputs,
+    ) {
         let mut rest = packets;
         while let Some((one, others)) = rest.split_first() {
-            if rest.len() < MIN_LANES || self.vector.pause > 0 {
-                self.vector.pause = self.vector.pause.saturating_sub(1);
+            if rest.len() < MIN_LANES || vector.pause > 0 {
+                vector.pause = vector.pause.saturating_sub(1);
                 self.process(one.port, one.bytes, now_us, out);
                 rest = others;
                 continue;
             }
             let head = &rest[..rest.len().min(LANES)];
-            let done = self.vector(head, now_us, out);
+            let done = self.vector(vector, head, now_us, out);
             rest = rest.get(done..).unwrap_or_default();
             if done == head.len() {
-                self.vector.doubt /= 2;
+                vector.doubt /= 2;
                 continue;
             }
             // The one that stopped the vector goes alone; if vectors stop early they cost more
             // than they save.
             if done < head.len() / 2 {
-                self.vector.doubt = (self.vector.doubt * 2 + 4).min(MAX_PAUSE);
-                self.vector.pause = self.vector.doubt;
+                vector.doubt = (vector.doubt * 2 + 4).min(MAX_PAUSE);
+                vector.pause = vector.doubt;
             }
             if let Some((one, others)) = rest.split_first() {
                 self.process(one.port, one.bytes, now_us, out);
@@ -61,7 +82,13 @@ impl Engine {
     }
 
     /// Takes a vector of packets through; how many have taken effect.
-    fn vector(&mut self, packets: &[Packet<'_>], now_us: u64, out: &mut Outputs) -> usize {
+    fn vector(
+        &mut self,
+        vector: &mut Vector,
+        packets: &[Packet<'_>],
+        now_us: u64,
+        out: &mut Outputs,
+    ) -> usize {
         let program = &*self.program;
         let Some(standard) = &program.standard else {
             return packets.len();
@@ -79,13 +106,13 @@ impl Engine {
         for (bytes, packet) in bytes.iter_mut().zip(packets) {
             *bytes = packet.bytes.len() as u64;
         }
-        self.vector.journal.clear();
-        let mut frames = std::mem::take(&mut self.vector.frames);
+        vector.journal.clear();
+        let mut frames = std::mem::take(&mut vector.frames);
         let mut sent: Mask = 0;
         let mut lanes = Lanes::new(
             program,
             &mut self.state,
-            &mut self.vector,
+            vector,
             &mut self.machine,
             passes,
             !go,
@@ -211,16 +238,14 @@ impl Engine {
         if let Some(lane) = lanes_of(lanes.bailed).next() {
             done = done.min(usize::from(lane));
         }
-        if let Some(lane) = self.vector.journal.conflict() {
+        if let Some(lane) = vector.journal.conflict() {
             done = done.min(usize::from(lane));
         }
-        self.vector
-            .journal
-            .commit(&mut self.state, done, &bytes, now_us);
+        vector.journal.commit(&mut self.state, done, &bytes, now_us);
         for lane in lanes_of(sent & first(done)) {
             out.swap_frame(&mut frames[usize::from(lane)]);
         }
-        self.vector.frames = frames;
+        vector.frames = frames;
         done
     }
 }
@@ -244,13 +269,7 @@ fn deparse(lanes: &mut Lanes<'_, '_>, lane: u8, frame: &mut Vec<u8>) {
         (pass.data, pass.cursor, pass.truncate)
     };
     let column = lanes.column(lane);
-    let mut writer = Writer::new(frame);
-    for header in &program.deparse {
-        let wire = &program.wires[usize::from(*header)];
-        external::emit(&mut writer, &column, wire, data);
-    }
-    writer.finish();
-    frame.extend_from_slice(data.get(cursor..).unwrap_or_default());
+    external::deparse(&column, program, data, cursor, frame);
     if let Some(limit) = truncate {
         frame.truncate(limit);
     }

@@ -6,7 +6,6 @@ mod copies;
 use std::sync::Arc;
 
 use super::{Engine, EngineConfig};
-use crate::bits::Writer;
 use crate::exec::{Machine, Pass, Run, external};
 use crate::ir::Slot;
 use crate::lower::{Standard, StandardField};
@@ -467,13 +466,8 @@ impl Drive<'_> {
 
     /// Valid headers in order, then what the parser left, cut if asked for.
     fn deparse(&mut self, pass: &Pass<'_>, frame: &mut Vec<u8>) {
-        let mut writer = Writer::new(frame);
-        for header in &self.program.deparse {
-            let wire = &self.program.wires[usize::from(*header)];
-            external::emit(&mut writer, &*self.machine.file, wire, pass.data);
-        }
-        writer.finish();
-        frame.extend_from_slice(&pass.data[pass.cursor..]);
+        let file = &*self.machine.file;
+        external::deparse(file, self.program, pass.data, pass.cursor, frame);
         if let Some(limit) = pass.truncate {
             frame.truncate(limit);
         }

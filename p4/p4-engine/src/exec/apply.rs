@@ -1,7 +1,7 @@
 //! Applying a table: key, lookup, counter, arguments, and where to go on.
 
 use super::{Pass, Run, external};
-use crate::ir::{Code, NOWHERE, Pc, TableCode};
+use crate::ir::{Code, NOWHERE, Pc, Source, TableCode};
 use crate::key;
 use crate::matching::NO_ROW;
 use crate::program::{Program, TableIndex, TableInfo, TableSource};
@@ -143,6 +143,16 @@ fn bind<R: Registers + ?Sized>(
     let Some(target) = code.targets.get(local) else {
         return (code.no_default, code.no_default);
     };
+    if let Some(copies) = &target.copies {
+        for (slot, from) in copies {
+            file[usize::from(*slot)] = match *from {
+                Source::Argument(at) => args.get(usize::from(at)).copied().unwrap_or(0),
+                Source::Number(number) => number,
+            };
+        }
+        let next = if hit { target.hit } else { target.miss };
+        return (next, next);
+    }
     let first = usize::from(target.params);
     let limbs = usize::from(target.limbs);
     for (to, from) in (first..first + limbs).zip(args) {

@@ -6,7 +6,7 @@ use smallvec::SmallVec;
 
 use crate::bits::{self, Writer};
 use crate::hash;
-use crate::ir::{CalculationCode, CalculationInput, Op, Slot};
+use crate::ir::{CalculationCode, CalculationInput, MAX_WORDS, Op, Slot};
 use crate::program::Program;
 use crate::trace::{DropReason, TraceEvent};
 use crate::value::Value;
@@ -170,8 +170,27 @@ pub(crate) fn calculate<R: Registers + ?Sized>(
         let terms = sum
             .terms
             .iter()
-            .map(|(slot, by)| hash::term_of(file[usize::from(*slot)], *by));
+            .map(|(slot, by, _)| hash::term_of(file[usize::from(*slot)], *by));
         return u64::from(hash::fold16(terms.fold(sum.constant, u64::wrapping_add)));
+    }
+    if let Some(words) = &code.words
+        && words
+            .guards
+            .iter()
+            .all(|guard| file[usize::from(*guard)] != 0)
+    {
+        let mut limbs = [0u64; MAX_WORDS];
+        let limbs = &mut limbs[..words.constants.len()];
+        limbs.copy_from_slice(&words.constants);
+        for part in &words.parts {
+            let value = file[usize::from(part.src)];
+            limbs[usize::from(part.limb)] |= if part.shift >= 0 {
+                value << part.shift
+            } else {
+                value >> -part.shift
+            };
+        }
+        return code.algorithm.of_words(limbs, words.bytes);
     }
     scratch.clear();
     let mut writer = Writer::new(scratch);
@@ -234,6 +253,62 @@ fn field<R: Registers + ?Sized>(writer: &mut Writer<'_>, file: &R, src: Slot, bi
             usize::from(width),
         );
     }
+}
+
+/// Appends the headers of a packet in order, then what the parser left.
+pub(crate) fn deparse<R: Registers + ?Sized>(
+    file: &R,
+    program: &Program,
+    data: &[u8],
+    cursor: usize,
+    frame: &mut Vec<u8>,
+) {
+    let rest = data.get(cursor..).unwrap_or_default();
+    let wires = || {
+        let headers = program.deparse.iter();
+        let wires = headers.map(|header| &program.wires[usize::from(*header)]);
+        wires.filter(|wire| file[usize::from(wire.valid)] != 0)
+    };
+    // Where the headers lie as they did when they came, one after the other up to the rest, all
+    // of it is one copy.
+    let mut start = None;
+    let mut end = None;
+    for wire in wires() {
+        let at = wire
+            .origin
+            .as_ref()
+            .and_then(|(origin, _)| usize::try_from(file[usize::from(*origin)]).ok())
+            .and_then(|origin| origin.checked_sub(1));
+        if at.is_none() || end.is_some_and(|end| Some(end) != at) {
+            end = None;
+            break;
+        }
+        start = start.or(at);
+        end = at.map(|at| at + wire.fixed_bits as usize / 8);
+    }
+    if let (Some(start), Some(end)) = (start, end)
+        && end == cursor
+        && let Some(bytes) = data.get(start..)
+    {
+        let base = frame.len();
+        frame.extend_from_slice(bytes);
+        let mut at = base * 8;
+        for wire in wires() {
+            let patches = wire.origin.as_ref().map_or(&[][..], |(_, patches)| patches);
+            for part in patches {
+                let value = file[usize::from(part.slot)];
+                bits::write(frame, at + part.at as usize, usize::from(part.bits), value);
+            }
+            at += wire.fixed_bits as usize;
+        }
+        return;
+    }
+    let mut writer = Writer::new(frame);
+    for wire in wires() {
+        emit(&mut writer, file, wire, data);
+    }
+    writer.finish();
+    frame.extend_from_slice(rest);
 }
 
 /// Appends a header, if it is valid.

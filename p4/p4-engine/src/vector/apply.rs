@@ -2,15 +2,15 @@
 
 use super::journal::Event;
 use super::run::Lanes;
-use super::{LANES, Mask, get, lanes_of, put, row_of};
-use crate::ir::{NOWHERE, Pc};
+use super::{LANES, Mask, lanes_of, put, row_of};
+use crate::ir::{NOWHERE, Pc, Source};
 use crate::matching::NO_ROW;
 use crate::state::RowAction;
 
 impl Lanes<'_, '_> {
-    /// Looks up, binds arguments and sends the lanes on their ways; false if none is left here,
-    /// which is always.
-    pub(super) fn apply(&mut self, table: u16) -> bool {
+    /// Looks up, binds arguments and sends the lanes on their ways; where they go on, if that is the
+    /// same place for all.
+    pub(super) fn apply(&mut self, table: u16) -> Option<usize> {
         let at = usize::from(table);
         let code = &self.code.tables[at];
         if code.meter.is_some() {
@@ -18,7 +18,8 @@ impl Lanes<'_, '_> {
             let all = self.group.mask;
             self.bailed |= all;
             self.dead |= all;
-            return self.leave(all);
+            self.leave(all);
+            return None;
         }
         self.pack(table);
         let state = &self.state.tables[at];
@@ -55,14 +56,25 @@ impl Lanes<'_, '_> {
             let Some(target) = code.targets.get(local) else {
                 continue;
             };
-            for (slot, limb) in (target.params..).take(usize::from(target.limbs)).zip(args) {
-                put(&mut self.sheet[usize::from(slot)], *lane, *limb);
-            }
             let next = if row == NO_ROW {
                 target.miss
             } else {
                 target.hit
             };
+            if let Some(copies) = &target.copies {
+                for (slot, from) in copies {
+                    let limb = match *from {
+                        Source::Argument(at) => args.get(usize::from(at)).copied().unwrap_or(0),
+                        Source::Number(number) => number,
+                    };
+                    put(&mut self.sheet[usize::from(*slot)], *lane, limb);
+                }
+                pcs[index] = next;
+                continue;
+            }
+            for (slot, limb) in (target.params..).take(usize::from(target.limbs)).zip(args) {
+                put(&mut self.sheet[usize::from(slot)], *lane, *limb);
+            }
             self.back[index] = next;
             pcs[index] = if target.action == NOWHERE {
                 next
@@ -76,7 +88,22 @@ impl Lanes<'_, '_> {
             self.back[index] = next;
             pcs[index] = to;
         }
-        let mut rest = self.group.mask;
+        self.scatter(&pcs)
+    }
+
+    /// Sends the lanes of the group where they go; the place, if it is the same for all.
+    pub(super) fn scatter(&mut self, pcs: &[Pc; LANES]) -> Option<usize> {
+        let lanes = self.group.lanes();
+        let first = pcs[usize::from(*lanes.first()?) % LANES];
+        let mut same: Mask = 0;
+        for lane in lanes {
+            same |= Mask::from(pcs[usize::from(*lane) % LANES] == first) << (lane % 32);
+        }
+        let mut rest = self.group.mask & !same;
+        if rest == 0 {
+            return Some(first as usize);
+        }
+        self.push(first, same);
         while let Some(first) = lanes_of(rest).next() {
             let to = pcs[usize::from(first)];
             let same = lanes_of(rest)
@@ -85,7 +112,7 @@ impl Lanes<'_, '_> {
             self.push(to, same);
             rest &= !same;
         }
-        false
+        None
     }
 
     /// Packs the keys of all lanes; what stands in lanes that are elsewhere does no harm.
@@ -98,8 +125,8 @@ impl Lanes<'_, '_> {
             let (row, guard) = (usize::from(one.src), usize::from(one.guard));
             let by = u32::from(one.shift.unsigned_abs());
             let left = one.shift >= 0;
-            let from = self.sheet[row].as_flattened();
-            let to = keys[usize::from(one.limb)].as_flattened_mut();
+            let from = &self.sheet[row];
+            let to = &mut keys[usize::from(one.limb)];
             let place = |limb: u64| {
                 let limb = limb & one.mask;
                 if left { limb << by } else { limb >> by }
@@ -109,16 +136,11 @@ impl Lanes<'_, '_> {
                     *to |= place(*from);
                 }
             } else {
-                let guard = self.sheet[guard].as_flattened();
+                let guard = &self.sheet[guard];
                 for ((to, from), guard) in to.iter_mut().zip(from).zip(guard) {
                     *to |= if *guard == 0 { 0 } else { place(*from) };
                 }
             }
         }
     }
-}
-
-/// The key of one lane, of known length.
-pub(crate) fn key_of<const N: usize>(keys: &[super::Row], lane: u8) -> [u64; N] {
-    std::array::from_fn(|limb| keys.get(limb).map_or(0, |row| get(row, lane)))
 }

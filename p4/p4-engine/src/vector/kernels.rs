@@ -1,10 +1,45 @@
 //! One operation over the lanes of a group: all lanes in chunks where nobody else needs what lies
 //! in the others, else lane by lane.
 
-use super::{CHUNK, LANES, Mask, Sheet, get, lanes_of, put};
+use super::{CHUNK, LANES, Mask, Row, Sheet, get, put};
 use crate::ir::Slot;
 
 const CHUNKS: usize = LANES / CHUNK;
+
+#[inline]
+fn part(row: &Row, chunk: usize) -> [u64; CHUNK] {
+    row.as_chunks::<CHUNK>().0[chunk]
+}
+
+#[inline]
+fn part_mut(row: &mut Row, chunk: usize) -> &mut [u64; CHUNK] {
+    &mut row.as_chunks_mut::<CHUNK>().0[chunk]
+}
+
+/// Eight bytes of zero or one as eight bits, the first lowest.
+#[inline]
+fn gather(held: [u8; CHUNK]) -> Mask {
+    let bits = u64::from_le_bytes(held).wrapping_mul(0x0102_0408_1020_4080) >> 56;
+    u32::try_from(bits).unwrap_or(0)
+}
+
+/// The places of the bits of each byte, and zeros.
+static PLACES: [[u8; 8]; 256] = {
+    let mut table = [[0; 8]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (mut bit, mut count) = (0u8, 0);
+        while bit < 8 {
+            if byte >> bit & 1 == 1 {
+                table[byte][count] = bit;
+                count += 1;
+            }
+            bit += 1;
+        }
+        byte += 1;
+    }
+    table
+};
 
 /// The lanes that are at the same operation.
 #[derive(Clone, Debug)]
@@ -13,7 +48,8 @@ pub(super) struct Group {
     /// No other lane has anything to keep.
     full: bool,
     count: usize,
-    lanes: [u8; LANES],
+    /// With room for the places of a whole byte behind the last.
+    lanes: [u8; LANES + 8],
 }
 
 impl Group {
@@ -22,7 +58,7 @@ impl Group {
             mask: 0,
             full: false,
             count: 0,
-            lanes: [0; LANES],
+            lanes: [0; LANES + 8],
         }
     }
 
@@ -31,10 +67,18 @@ impl Group {
         self.mask = mask;
         self.full = mask | dead == Mask::MAX;
         self.count = 0;
-        for (to, lane) in self.lanes.iter_mut().zip(lanes_of(mask)) {
-            *to = lane;
-            self.count += 1;
+        for (byte, base) in mask.to_le_bytes().into_iter().zip([0u8, 8, 16, 24]) {
+            let places = PLACES[usize::from(byte)].map(|place| place + base);
+            if let Some(room) = self.lanes.get_mut(self.count..self.count + 8) {
+                room.copy_from_slice(&places);
+            }
+            self.count += byte.count_ones() as usize;
         }
+    }
+
+    /// True if no lane outside of the group has anything to keep.
+    pub(super) fn everywhere(&self) -> bool {
+        self.full
     }
 
     #[inline]
@@ -48,8 +92,8 @@ impl Group {
         let (d, a) = (usize::from(d), usize::from(a));
         if self.full {
             for chunk in 0..CHUNKS {
-                let x = sheet[a][chunk];
-                sheet[d][chunk] = x.map(&f);
+                let x = part(&sheet[a], chunk);
+                *part_mut(&mut sheet[d], chunk) = x.map(&f);
             }
             return;
         }
@@ -72,8 +116,8 @@ impl Group {
         let (d, a, b) = (usize::from(d), usize::from(a), usize::from(b));
         if self.full {
             for chunk in 0..CHUNKS {
-                let (x, y) = (sheet[a][chunk], sheet[b][chunk]);
-                sheet[d][chunk] = std::array::from_fn(|at| f(x[at], y[at]));
+                let (x, y) = (part(&sheet[a], chunk), part(&sheet[b], chunk));
+                *part_mut(&mut sheet[d], chunk) = std::array::from_fn(|at| f(x[at], y[at]));
             }
             return;
         }
@@ -106,8 +150,8 @@ impl Group {
         );
         if self.full {
             for chunk in 0..CHUNKS {
-                let (x, y, z) = (sheet[a][chunk], sheet[b][chunk], sheet[c][chunk]);
-                sheet[d][chunk] = std::array::from_fn(|at| f(x[at], y[at], z[at]));
+                let [x, y, z] = [a, b, c].map(|row| part(&sheet[row], chunk));
+                *part_mut(&mut sheet[d], chunk) = std::array::from_fn(|at| f(x[at], y[at], z[at]));
             }
             return;
         }
@@ -147,11 +191,9 @@ impl Group {
         if self.count > LANES / 2 {
             let mut mask: Mask = 0;
             for chunk in (0..CHUNKS).rev() {
-                let mut bits = 0;
-                for at in (0..CHUNK).rev() {
-                    bits = (bits << 1) | Mask::from(f(x[chunk][at], y[chunk][at]));
-                }
-                mask = (mask << CHUNK) | bits;
+                let (x, y) = (part(x, chunk), part(y, chunk));
+                let held: [u8; CHUNK] = std::array::from_fn(|at| u8::from(f(x[at], y[at])));
+                mask = (mask << CHUNK) | gather(held);
             }
             return mask & self.mask;
         }

@@ -6,6 +6,9 @@ use crate::bits;
 use crate::ir::{SelectCase, SelectPart};
 use crate::wire::Part;
 
+/// Words of the longest header that is taken apart by words.
+const WORDS: usize = 8;
+
 impl Lanes<'_, '_> {
     /// Extracts a header; the lanes whose packet is too short.
     pub(super) fn extract(&mut self, h: u16) -> Mask {
@@ -45,14 +48,53 @@ impl Lanes<'_, '_> {
                 put(&mut self.sheet[usize::from(*rival)], *lane, 0);
             }
         }
-        for part in &wire.wanted {
-            let row = &mut self.sheet[usize::from(part.slot)];
-            for lane in lanes {
-                let head = heads[usize::from(*lane) % LANES];
-                put(row, *lane, read(head, part));
+        if bytes <= WORDS * 8 {
+            self.take_words(&wire.wanted, bytes, &heads, lanes);
+        } else {
+            for part in &wire.wanted {
+                let row = &mut self.sheet[usize::from(part.slot)];
+                for lane in lanes {
+                    let head = heads[usize::from(*lane) % LANES];
+                    put(row, *lane, read(head, part));
+                }
             }
         }
         failed
+    }
+
+    /// Takes fields out of headers of at most `WORDS` words: all words first, then one field after
+    /// the other out of them.
+    fn take_words(&mut self, parts: &[Part], bytes: usize, heads: &[&[u8]; LANES], lanes: &[u8]) {
+        let mut words = [[0u64; LANES]; WORDS + 1];
+        for (at, row) in (0..bytes).step_by(8).zip(&mut words) {
+            for lane in lanes {
+                let head = heads[usize::from(*lane) % LANES];
+                put(row, *lane, word(head, at));
+            }
+        }
+        let everywhere = self.group.everywhere() && lanes.len() == self.group.lanes().len();
+        for part in parts {
+            let (at, bits) = (part.at as usize, u32::from(part.bits));
+            let (first, skip) = (&words[at / 64], part.at % 64);
+            let row = &mut self.sheet[usize::from(part.slot)];
+            let cut = 64 - bits;
+            if skip + bits <= 64 {
+                let field = |word: u64| (word << skip) >> cut;
+                if everywhere {
+                    *row = first.map(field);
+                } else {
+                    for lane in lanes {
+                        put(row, *lane, field(get(first, *lane)));
+                    }
+                }
+            } else {
+                let (second, back) = (&words[at / 64 + 1], 64 - skip);
+                for lane in lanes {
+                    let high = get(first, *lane) << skip;
+                    put(row, *lane, (high | (get(second, *lane) >> back)) >> cut);
+                }
+            }
+        }
     }
 
     /// Each lane of the group goes on where its key says.
@@ -82,7 +124,7 @@ impl Lanes<'_, '_> {
             };
             let padded = u32::from(*bits).next_multiple_of(8);
             let row = &self.sheet[usize::from(*src)];
-            for (key, limb) in key.as_flattened_mut().iter_mut().zip(row.as_flattened()) {
+            for (key, limb) in key.iter_mut().zip(row) {
                 *key = key.checked_shl(padded).unwrap_or(0) | limb;
             }
         }
@@ -102,6 +144,22 @@ impl Lanes<'_, '_> {
         }
         self.push(select.default, rest);
     }
+}
+
+/// Eight bytes of a packet as a number, zeros beyond its end.
+#[inline]
+fn word(head: &[u8], at: usize) -> u64 {
+    if let Some(window) = head.get(at..at + 8)
+        && let Ok(window) = <[u8; 8]>::try_from(window)
+    {
+        return u64::from_be_bytes(window);
+    }
+    let mut window = [0; 8];
+    let rest = head.get(at..).unwrap_or_default();
+    for (to, from) in window.iter_mut().zip(rest) {
+        *to = *from;
+    }
+    u64::from_be_bytes(window)
 }
 
 /// A part of a header that lies at the start of these bytes.

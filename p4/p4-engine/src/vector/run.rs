@@ -5,7 +5,7 @@ use super::{Column, Journal, LANES, Mask, Row, Sheet, Vector, get, lanes_of, put
 use crate::exec::external::calculate;
 use crate::exec::{Flow, Pass, Run, compute};
 use crate::hash;
-use crate::ir::{CalculationCode, Code, Op, Pc, Slot};
+use crate::ir::{CalculationCode, Code, MAX_WORDS, Op, Pc, Slot};
 use crate::lower::MAX_KEY_LIMBS;
 use crate::program::Program;
 use crate::state::State;
@@ -318,12 +318,17 @@ impl<'v, 'p> Lanes<'v, 'p> {
                     if !self.tick() {
                         return;
                     }
-                    let stays = self.apply(table);
-                    leave_or_next!(stays);
+                    match self.apply(table) {
+                        Some(to) => pc = to,
+                        None => leave_or_next!(false),
+                    }
                 }
                 Op::Return => {
-                    self.go_back();
-                    leave_or_next!(false);
+                    let back = *self.back;
+                    match self.scatter(&back) {
+                        Some(to) => pc = to,
+                        None => leave_or_next!(false),
+                    }
                 }
                 Op::Exit | Op::End => leave_or_next!(false),
                 Op::Note { .. } | Op::Log { .. } => {}
@@ -462,24 +467,20 @@ impl<'v, 'p> Lanes<'v, 'p> {
         }
     }
 
-    /// The end of an action: each lane goes on where its table says.
-    fn go_back(&mut self) {
-        let mut rest = self.group.mask;
-        while rest != 0 {
-            let Some(first) = lanes_of(rest).next() else {
-                return;
-            };
-            let to = self.back[usize::from(first)];
-            let same = lanes_of(rest)
-                .filter(|lane| self.back[usize::from(*lane)] == to)
-                .fold(0, |mask: Mask, lane| mask | 1 << lane);
-            self.push(to, same);
-            rest &= !same;
-        }
-    }
-
     fn register_read(&mut self, d: Slot, register: u16, i: Slot) {
         let array = &self.state.registers[usize::from(register)];
+        // Fetches all cells before any of them is waited for.
+        let row = &self.sheet[usize::from(i)];
+        let mut touched = 0;
+        for lane in self.group.lanes() {
+            let at = array.cell(get(row, *lane)).unwrap_or(0) * array.limbs;
+            let ends = [at, at + array.limbs.saturating_sub(1)];
+            touched ^= ends
+                .map(|at| array.cells.get(at).copied().unwrap_or(0))
+                .iter()
+                .fold(0, |sum, limb| sum ^ limb);
+        }
+        std::hint::black_box(touched);
         for lane in self.group.lanes() {
             let index = get(&self.sheet[usize::from(i)], *lane);
             let Some(cell) = array.cell(index) else {
@@ -520,15 +521,56 @@ impl<'v, 'p> Lanes<'v, 'p> {
             for guard in &sum.guards {
                 there &= self.group.holds(self.sheet, *guard, *guard, |x, _| x != 0);
             }
-            for (slot, by) in &sum.terms {
-                let row = self.sheet[usize::from(*slot)].as_flattened();
-                for (sum, limb) in sums.iter_mut().zip(row) {
-                    *sum = sum.wrapping_add(hash::term_of(*limb, *by));
+            for (slot, by, wide) in &sum.terms {
+                let row = &self.sheet[usize::from(*slot)];
+                if *wide {
+                    for (sum, limb) in sums.iter_mut().zip(row) {
+                        *sum = sum.wrapping_add(hash::term_of(*limb, *by));
+                    }
+                } else {
+                    let by = u32::from(*by);
+                    for (sum, limb) in sums.iter_mut().zip(row) {
+                        *sum = sum.wrapping_add(limb << by);
+                    }
                 }
             }
             for lane in lanes_of(there) {
                 let total = sums[usize::from(lane)].wrapping_add(sum.constant);
                 sums[usize::from(lane)] = u64::from(hash::fold16(total));
+            }
+            rest &= !there;
+        }
+        if let Some(words) = &code.words {
+            let mut there = self.group.mask;
+            for guard in &words.guards {
+                there &= self.group.holds(self.sheet, *guard, *guard, |x, _| x != 0);
+            }
+            let mut rows = [[0u64; LANES]; MAX_WORDS];
+            let rows = &mut rows[..words.constants.len()];
+            for (row, limb) in rows.iter_mut().zip(&words.constants) {
+                row.fill(*limb);
+            }
+            for part in &words.parts {
+                let from = &self.sheet[usize::from(part.src)];
+                let to = &mut rows[usize::from(part.limb)];
+                let by = u32::from(part.shift.unsigned_abs());
+                if part.shift >= 0 {
+                    to.iter_mut()
+                        .zip(from)
+                        .for_each(|(to, from)| *to |= from << by);
+                } else {
+                    to.iter_mut()
+                        .zip(from)
+                        .for_each(|(to, from)| *to |= from >> by);
+                }
+            }
+            for lane in lanes_of(there) {
+                let mut limbs = [0u64; MAX_WORDS];
+                let limbs = &mut limbs[..rows.len()];
+                for (limb, row) in limbs.iter_mut().zip(&*rows) {
+                    *limb = get(row, lane);
+                }
+                sums[usize::from(lane)] = code.algorithm.of_words(limbs, words.bytes);
             }
             rest &= !there;
         }
