@@ -1,5 +1,6 @@
 //! The engine: one program, its tables and state, packets through it.
 
+mod batch;
 mod control;
 mod forward;
 
@@ -12,6 +13,9 @@ use crate::output::Outputs;
 use crate::program::Program;
 use crate::state::State;
 use crate::trace::Trace;
+use crate::vector::Vector;
+
+pub use batch::Packet;
 
 /// Settings of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +35,7 @@ impl Default for EngineConfig {
         Self {
             drop_port: 511,
             seed: 0x6d61_7267_6179,
-            max_passes: 256,
+            max_passes: 1024,
             max_steps: 1 << 16,
         }
     }
@@ -40,6 +44,8 @@ impl Default for EngineConfig {
 /// One program with its entries and state. Owned by one thread.
 #[derive(Debug)]
 pub struct Engine {
+    /// Made with the first batch.
+    vector: Option<Box<Vector>>,
     program: Arc<Program>,
     config: EngineConfig,
     state: State,
@@ -54,6 +60,7 @@ impl Engine {
         let state = State::new(&program, config.seed);
         let machine = Machine::new(&program);
         let mut engine = Self {
+            vector: None,
             program: Arc::clone(&program),
             config,
             state,

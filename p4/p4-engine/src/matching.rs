@@ -7,14 +7,15 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use hashbrown::HashTable;
-
 use crate::counter::CounterValue;
 use crate::entry::EntryHandle;
+use crate::index::Index;
 use crate::key::{Limbs, Packed, RangeCheck};
+use crate::lower::MAX_KEY_LIMBS;
+use crate::vector::{LANES, Row, get};
 
 /// End of a chain of rows.
-const NO_ROW: u32 = u32::MAX;
+pub(crate) const NO_ROW: u32 = u32::MAX;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
@@ -32,16 +33,24 @@ struct Group {
     /// Prefix length, or the best priority of the group.
     rank: i64,
     /// First row of each masked key; rows of one key are chained, best first.
-    heads: HashTable<u32>,
+    heads: Index,
     /// How many rows have each priority.
     priorities: BTreeMap<i32, usize>,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct RowState {
     serial: u32,
-    live: bool,
+    /// [`FREE`] if the row is not in use.
     group: u32,
+}
+
+/// The group of a row that is not in use.
+const FREE: u32 = u32::MAX;
+
+/// What a row has besides where priorities decide.
+#[derive(Clone, Copy, Debug, Default)]
+struct Rank {
     priority: i32,
     /// Next row of the same masked key.
     next: u32,
@@ -58,8 +67,12 @@ pub(crate) struct Rows {
     /// Key, then one word for what to do, then the arguments, row after row.
     words: Vec<u64>,
     states: Vec<RowState>,
+    /// By row; empty where there are no priorities.
+    ranks: Vec<Rank>,
     free: Vec<u32>,
     groups: Vec<Group>,
+    /// Places of the groups by mask.
+    masks: HashMap<Limbs, usize>,
     /// Groups in the order in which a lookup visits them.
     visit: Vec<u32>,
     /// Places of groups that became empty.
@@ -67,6 +80,9 @@ pub(crate) struct Rows {
     ranges: HashMap<u32, Vec<RangeCheck>>,
     counters: Vec<CounterValue>,
     counted: bool,
+    /// When each row was last used, where that is asked for.
+    seen: Vec<u64>,
+    aged: bool,
     count: usize,
     ages: u64,
 }
@@ -78,6 +94,7 @@ impl Rows {
         lpm: bool,
         prioritized: bool,
         counted: bool,
+        aged: bool,
     ) -> Self {
         let order = match (prioritized, lpm) {
             (true, _) => Order::Priority,
@@ -90,13 +107,17 @@ impl Rows {
             stride: key_limbs + 1 + arg_limbs,
             words: Vec::new(),
             states: Vec::new(),
+            ranks: Vec::new(),
             free: Vec::new(),
             groups: Vec::new(),
+            masks: HashMap::new(),
             visit: Vec::new(),
             spare: Vec::new(),
             ranges: HashMap::new(),
             counters: Vec::new(),
             counted,
+            seen: Vec::new(),
+            aged,
             count: 0,
             ages: 0,
         }
@@ -124,18 +145,12 @@ impl Rows {
     #[inline]
     fn exact<const N: usize>(&self, key: [u64; N]) -> Option<u32> {
         let group = self.groups.first()?;
-        group
-            .heads
-            .find(hash(&key), |row| self.has(*row, &key))
-            .copied()
+        group.heads.find(hash(&key), |row| self.has(row, &key))
     }
 
     fn exact_wide(&self, key: &[u64]) -> Option<u32> {
         let group = self.groups.first()?;
-        group
-            .heads
-            .find(hash(key), |row| self.key(*row) == key)
-            .copied()
+        group.heads.find(hash(key), |row| self.key(row) == key)
     }
 
     /// True if the row has this key; of known length, so that no call compares bytes.
@@ -158,9 +173,9 @@ impl Rows {
             }
             let found = group
                 .heads
-                .find(hash(&masked), |row| self.has(*row, &masked));
+                .find(hash(&masked), |row| self.has(row, &masked));
             if found.is_some() {
-                return found.copied();
+                return found;
             }
         }
         None
@@ -174,8 +189,7 @@ impl Rows {
             masked.extend(key.iter().zip(&group.mask).map(|(limb, mask)| limb & mask));
             group
                 .heads
-                .find(hash(&masked), |row| self.key(*row) == &*masked)
-                .copied()
+                .find(hash(&masked), |row| self.key(row) == &*masked)
         })
     }
 
@@ -191,13 +205,13 @@ impl Rows {
             masked.extend(key.iter().zip(&group.mask).map(|(limb, mask)| limb & mask));
             let Some(head) = group
                 .heads
-                .find(hash(&masked), |row| self.key(*row) == &*masked)
+                .find(hash(&masked), |row| self.key(row) == &*masked)
             else {
                 continue;
             };
-            let mut row = *head;
+            let mut row = head;
             while row != NO_ROW {
-                let state = &self.states[row as usize];
+                let state = &self.ranks[row as usize];
                 if self.in_ranges(row, key) {
                     let better = best.is_none_or(|(priority, age, _)| {
                         (state.priority, age) > (priority, state.age)
@@ -250,10 +264,123 @@ impl Rows {
     }
 
     #[inline]
-    pub(crate) fn hit(&mut self, row: u32, bytes: u64) {
+    pub(crate) fn hit(&mut self, row: u32, bytes: u64, now_us: u64) {
         if let Some(counter) = self.counters.get_mut(row as usize) {
             counter.add(bytes);
         }
+        if let Some(seen) = self.seen.get_mut(row as usize) {
+            *seen = now_us;
+        }
+    }
+
+    /// True if hits leave anything behind.
+    pub(crate) fn noted(&self) -> bool {
+        self.counted || self.aged
+    }
+
+    /// When a row was last hit or written, in microseconds of the data path's clock.
+    pub(crate) fn seen(&self, row: u32) -> Option<u64> {
+        self.seen.get(row as usize).copied()
+    }
+
+    /// Says that a row was in use now.
+    pub(crate) fn touch(&mut self, row: u32, now_us: u64) {
+        if let Some(seen) = self.seen.get_mut(row as usize) {
+            *seen = now_us;
+        }
+    }
+
+    /// The rows that match the keys of these lanes of a vector.
+    pub(crate) fn lookup_lanes(&self, keys: &[Row], lanes: &[u8], rows: &mut [u32; LANES]) {
+        match (self.order, keys) {
+            (Order::Priority, _) | (_, [] | [_, _, _, _, ..]) => {
+                let mut key = [0u64; MAX_KEY_LIMBS];
+                let key = &mut key[..keys.len().min(MAX_KEY_LIMBS)];
+                for lane in lanes {
+                    for (limb, row) in key.iter_mut().zip(keys) {
+                        *limb = get(row, *lane);
+                    }
+                    rows[usize::from(*lane) % LANES] = self.lookup(key).unwrap_or(NO_ROW);
+                }
+            }
+            (_, [one]) => self.lanes([one], lanes, rows),
+            (_, [one, two]) => self.lanes([one, two], lanes, rows),
+            (_, [one, two, three]) => self.lanes([one, two, three], lanes, rows),
+        }
+    }
+
+    /// One group after the other for the lanes that have no row yet.
+    fn lanes<const N: usize>(&self, keys: [&Row; N], lanes: &[u8], rows: &mut [u32; LANES]) {
+        let mut open = [0u8; LANES];
+        let mut count = lanes.len().min(LANES);
+        open[..count].copy_from_slice(&lanes[..count]);
+        for group in self.visit.iter().map(|at| &self.groups[*at as usize]) {
+            let mut masked = [[0u64; N]; LANES];
+            for lane in &open[..count] {
+                let key = &mut masked[usize::from(*lane) % LANES];
+                for ((limb, row), mask) in key.iter_mut().zip(keys).zip(&group.mask) {
+                    *limb = get(row, *lane) & mask;
+                }
+            }
+            self.probe(group, &masked, &open[..count], rows);
+            let mut left = 0;
+            for at in 0..count {
+                let lane = open[at];
+                if rows[usize::from(lane) % LANES] == NO_ROW {
+                    open[left] = lane;
+                    left += 1;
+                }
+            }
+            count = left;
+            if count == 0 {
+                return;
+            }
+        }
+    }
+
+    /// Looks the keys of these lanes up in a group. What one lane waits for is fetched for all
+    /// lanes first: the place in the index, then the row.
+    #[inline]
+    fn probe<const N: usize>(
+        &self,
+        group: &Group,
+        keys: &[[u64; N]; LANES],
+        lanes: &[u8],
+        rows: &mut [u32; LANES],
+    ) {
+        let mut tags = [0u32; LANES];
+        let mut slots = [0u64; LANES];
+        for lane in lanes {
+            let lane = usize::from(*lane) % LANES;
+            tags[lane] = hash(&keys[lane]);
+            slots[lane] = group.heads.touch(tags[lane]);
+        }
+        let settled = group.heads.settled();
+        let mut fetched = 0;
+        for lane in lanes {
+            let lane = usize::from(*lane) % LANES;
+            if let Some(row) = Index::likely(slots[lane], tags[lane]) {
+                let at = row as usize * self.stride;
+                fetched ^= self.words.get(at).copied().unwrap_or(0);
+            }
+        }
+        std::hint::black_box(fetched);
+        for lane in lanes {
+            let lane = usize::from(*lane) % LANES;
+            if slots[lane] == 0 && settled {
+                continue;
+            }
+            let key = &keys[lane];
+            if let Some(row) = group.heads.find(tags[lane], |row| self.has(row, key)) {
+                rows[lane] = row;
+            }
+        }
+    }
+
+    /// Goes on with what was put off; true if there is more.
+    pub(crate) fn settle(&mut self) -> bool {
+        let groups = self.groups.iter_mut();
+        groups.fold(false, |more, group| group.heads.carry() || more)
     }
 
     pub(crate) fn counter(&self, row: u32) -> CounterValue {
@@ -269,7 +396,7 @@ impl Rows {
     /// The row behind a handle, if it is still the same entry.
     pub(crate) fn row(&self, handle: EntryHandle) -> Option<u32> {
         let state = self.states.get(handle.row as usize)?;
-        (state.live && state.serial == handle.serial).then_some(handle.row)
+        (state.group != FREE && state.serial == handle.serial).then_some(handle.row)
     }
 
     pub(crate) fn handle(&self, row: u32) -> EntryHandle {
@@ -283,12 +410,12 @@ impl Rows {
     pub(crate) fn rows(&self) -> impl Iterator<Item = u32> + '_ {
         (0u32..)
             .zip(&self.states)
-            .filter(|(_, state)| state.live)
+            .filter(|(_, state)| state.group != FREE)
             .map(|(row, _)| row)
     }
 
     pub(crate) fn priority(&self, row: u32) -> i32 {
-        self.states[row as usize].priority
+        self.ranks.get(row as usize).map_or(0, |rank| rank.priority)
     }
 
     /// Key, mask and ranges of a row.
@@ -303,13 +430,16 @@ impl Rows {
 
     /// The row with exactly this match and priority.
     pub(crate) fn find(&self, packed: &Packed, priority: i32) -> Option<u32> {
-        let group = self.groups.iter().find(|group| group.mask == packed.mask)?;
+        let group = &self.groups[*self.masks.get(&packed.mask)?];
         let value: &[u64] = &packed.value;
-        let mut row = *group
+        let mut row = group
             .heads
-            .find(hash(value), |row| self.key(*row) == value)?;
+            .find(hash(value), |row| self.key(row) == value)?;
+        if self.order != Order::Priority {
+            return Some(row);
+        }
         while row != NO_ROW {
-            let state = &self.states[row as usize];
+            let state = &self.ranks[row as usize];
             let same = state.priority == priority
                 && self.ranges.get(&row).map_or(&[][..], Vec::as_slice) == packed.ranges;
             if same {
@@ -324,21 +454,32 @@ impl Rows {
     pub(crate) fn insert(&mut self, packed: Packed, priority: i32, word: u64, args: &[u64]) -> u32 {
         let row = self.free.pop().unwrap_or_else(|| {
             let row = u32::try_from(self.states.len()).unwrap_or(NO_ROW - 1);
-            self.states.push(RowState::default());
+            self.states.push(RowState {
+                serial: 0,
+                group: FREE,
+            });
+            if self.order == Order::Priority {
+                self.ranks.push(Rank::default());
+            }
             self.words.resize(self.words.len() + self.stride, 0);
             if self.counted {
                 self.counters.push(CounterValue::default());
+            }
+            if self.aged {
+                self.seen.push(0);
             }
             row
         });
         let group = self.group(&packed, priority);
         self.ages += 1;
-        let state = &mut self.states[row as usize];
-        state.live = true;
-        state.group = group;
-        state.priority = priority;
-        state.next = NO_ROW;
-        state.age = self.ages;
+        self.states[row as usize].group = group;
+        if let Some(rank) = self.ranks.get_mut(row as usize) {
+            *rank = Rank {
+                priority,
+                next: NO_ROW,
+                age: self.ages,
+            };
+        }
         let at = row as usize * self.stride;
         self.words[at..at + self.key_limbs].copy_from_slice(&packed.value);
         self.set_action(row, word, args);
@@ -357,12 +498,12 @@ impl Rows {
         self.unlink(group, row);
         self.ranges.remove(&row);
         let state = &mut self.states[row as usize];
-        state.live = false;
+        state.group = FREE;
         state.serial = state.serial.wrapping_add(1);
         self.free.push(row);
         self.count -= 1;
         if self.order == Order::Priority {
-            let priority = self.states[row as usize].priority;
+            let priority = self.ranks[row as usize].priority;
             let priorities = &mut self.groups[group].priorities;
             if let Some(count) = priorities.get_mut(&priority) {
                 *count -= 1;
@@ -382,10 +523,7 @@ impl Rows {
 
     /// The group of this mask, made if needed.
     fn group(&mut self, packed: &Packed, priority: i32) -> u32 {
-        let found = self
-            .groups
-            .iter()
-            .position(|group| group.mask == packed.mask);
+        let found = self.masks.get(&packed.mask).copied();
         let at = found.unwrap_or_else(|| {
             let rank = match self.order {
                 Order::Priority => i64::MIN,
@@ -394,7 +532,7 @@ impl Rows {
             let group = Group {
                 mask: packed.mask.clone(),
                 rank,
-                heads: HashTable::new(),
+                heads: Index::default(),
                 priorities: BTreeMap::new(),
             };
             let at = match self.spare.pop() {
@@ -407,6 +545,7 @@ impl Rows {
                     self.groups.len() - 1
                 }
             };
+            self.masks.insert(packed.mask.clone(), at);
             self.visit.push(u32::try_from(at).unwrap_or(0));
             self.sort_visit();
             at
@@ -435,80 +574,70 @@ impl Rows {
     /// An empty group is visited no more; its place is taken by the next new mask.
     fn drop_group(&mut self, group: usize) {
         self.visit.retain(|at| *at as usize != group);
-        self.groups[group].mask.clear();
+        let mask = std::mem::take(&mut self.groups[group].mask);
+        self.masks.remove(&mask);
         self.spare.push(group);
     }
 
     fn link(&mut self, group: usize, row: u32) {
-        let Self {
-            groups,
-            states,
-            words,
-            stride,
-            key_limbs,
-            ..
-        } = self;
-        let key = |row: u32| {
-            let at = row as usize * *stride;
-            &words[at..at + *key_limbs]
+        let tag = hash(self.key(row));
+        let head = {
+            let heads = &self.groups[group].heads;
+            heads.find(tag, |other| self.key(other) == self.key(row))
         };
-        let heads = &mut groups[group].heads;
-        let priority = states[row as usize].priority;
-        match heads.find_mut(hash(key(row)), |other| key(*other) == key(row)) {
-            None => {
-                heads.insert_unique(hash(key(row)), row, |other| hash(key(*other)));
+        let heads = &mut self.groups[group].heads;
+        let Some(head) = head else {
+            heads.insert(tag, row);
+            return;
+        };
+        // Only where priorities decide may two rows have one key.
+        let ranks = &mut self.ranks;
+        let priority = ranks[row as usize].priority;
+        if ranks[head as usize].priority < priority {
+            ranks[row as usize].next = head;
+            heads.replace(tag, head, row);
+            return;
+        }
+        let mut before = head;
+        loop {
+            let next = ranks[before as usize].next;
+            if next == NO_ROW || ranks[next as usize].priority < priority {
+                ranks[row as usize].next = next;
+                ranks[before as usize].next = row;
+                return;
             }
-            Some(head) if states[*head as usize].priority < priority => {
-                states[row as usize].next = *head;
-                *head = row;
-            }
-            Some(head) => {
-                let mut before = *head;
-                loop {
-                    let next = states[before as usize].next;
-                    if next == NO_ROW || states[next as usize].priority < priority {
-                        states[row as usize].next = next;
-                        states[before as usize].next = row;
-                        break;
-                    }
-                    before = next;
-                }
-            }
+            before = next;
         }
     }
 
     fn unlink(&mut self, group: usize, row: u32) {
-        let Self {
-            groups,
-            states,
-            words,
-            stride,
-            key_limbs,
-            ..
-        } = self;
-        let key = |row: u32| {
-            let at = row as usize * *stride;
-            &words[at..at + *key_limbs]
+        let tag = hash(self.key(row));
+        let head = {
+            let heads = &self.groups[group].heads;
+            heads.find(tag, |other| self.key(other) == self.key(row))
         };
-        let next = states[row as usize].next;
-        let heads = &mut groups[group].heads;
-        let Ok(mut found) = heads.find_entry(hash(key(row)), |other| key(*other) == key(row))
-        else {
+        let heads = &mut self.groups[group].heads;
+        let Some(head) = head else {
             return;
         };
-        if *found.get() == row {
+        let next = self
+            .ranks
+            .get(row as usize)
+            .map_or(NO_ROW, |rank| rank.next);
+        if head == row {
             if next == NO_ROW {
-                found.remove();
+                heads.remove(tag, row);
             } else {
-                *found.get_mut() = next;
+                heads.replace(tag, row, next);
             }
             return;
         }
-        let mut before = *found.get();
+        let ranks = &mut self.ranks;
+        let mut before = head;
         while before != NO_ROW {
-            let follows = states[before as usize].next;
+            let follows = ranks[before as usize].next;
             if follows == row {
-                states[before as usize].next = next;
+                ranks[before as usize].next = next;
                 return;
             }
             before = follows;
@@ -518,11 +647,12 @@ impl Rows {
 
 /// Folded multiplication over the limbs. Keys come from the control plane.
 #[inline]
-fn hash(key: &[u64]) -> u64 {
+fn hash(key: &[u64]) -> u32 {
     let mut sum = 0x243f_6a88_85a3_08d3_u64;
     for limb in key {
         let wide = u128::from(sum ^ limb) * u128::from(0x9e37_79b9_7f4a_7c15_u64);
         sum = crate::wide::low(wide) ^ crate::wide::low(wide >> 64);
     }
-    sum
+    let [.., a, b, c, d] = sum.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
 }

@@ -103,6 +103,8 @@ pub(crate) struct State {
     pub(crate) sessions: BTreeMap<u16, CloneSession>,
     pub(crate) groups: BTreeMap<u16, Vec<Replica>>,
     pub(crate) random: u64,
+    /// Indexes of tables are still growing.
+    pub(crate) growing: bool,
 }
 
 impl State {
@@ -119,6 +121,7 @@ impl State {
                 lpm,
                 info.needs_priority,
                 info.counters,
+                info.idle_timeout,
             );
             let default = info.default.as_ref().map(|default| BoundAction {
                 action: default.call.action,
@@ -170,6 +173,15 @@ impl State {
             sessions: BTreeMap::new(),
             groups: BTreeMap::new(),
             random: seed,
+            growing: false,
+        }
+    }
+
+    /// Goes on with the growth of indexes, a bit of each.
+    pub(crate) fn settle(&mut self) {
+        if self.growing {
+            let tables = self.tables.iter_mut();
+            self.growing = tables.fold(false, |more, table| table.rows.settle() || more);
         }
     }
 

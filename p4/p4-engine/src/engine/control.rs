@@ -49,6 +49,8 @@ impl Engine {
             });
         }
         let row = state.rows.insert(packed, entry.priority, word, &args);
+        self.state.growing = true;
+        let state = &mut self.state.tables[table.position()];
         if info.meter.is_some() {
             let at = row as usize;
             state
@@ -86,6 +88,7 @@ impl Engine {
         self.writable(table)?;
         let row = self.row(table, handle)?;
         self.state.tables[table.position()].rows.remove(row);
+        self.state.growing = true;
         Ok(())
     }
 

@@ -1,0 +1,261 @@
+//! A hash index from keys to rows: open addressing, eight bytes a place, and growth bit by bit.
+//!
+//! A place holds 32 bits of the key's hash and the row; the key itself lies in the row. The hash
+//! says where a place belongs, so growing reads no row: all entries are carried over in order,
+//! some with each insert, and no single insert waits for all of them. While that lasts, a lookup
+//! that finds nothing in the new places looks in the old ones as well.
+
+/// Places that an insert or a removal carries over.
+const STEP: usize = 16;
+
+/// Bits of the smallest index.
+const MIN_BITS: u32 = 3;
+
+const EMPTY: u64 = 0;
+/// A place of the old part whose entry went over or away.
+const GONE: u64 = u64::MAX;
+
+#[derive(Debug, Default)]
+struct Places {
+    slots: Vec<u64>,
+    bits: u32,
+}
+
+impl Places {
+    fn new(bits: u32) -> Self {
+        Self {
+            slots: vec![EMPTY; 1 << bits],
+            bits,
+        }
+    }
+
+    #[inline]
+    fn home(&self, tag: u32) -> usize {
+        // At most 31 bits, so the shift is below 32; no bits only while there are no slots.
+        (tag >> (32 - self.bits.max(1))) as usize
+    }
+
+    #[inline]
+    fn after(&self, at: usize) -> usize {
+        (at + 1) & (self.slots.len() - 1)
+    }
+
+    /// The place of the row that fits.
+    #[inline]
+    fn find(&self, tag: u32, mut fits: impl FnMut(u32) -> bool) -> Option<usize> {
+        let mut at = self.home(tag);
+        // There is always an empty place.
+        while let Some(slot) = self.slots.get(at).copied() {
+            if slot == EMPTY {
+                return None;
+            }
+            if slot >> 32 == u64::from(tag) && slot != GONE && fits(row_of(slot)) {
+                return Some(at);
+            }
+            at = self.after(at);
+        }
+        None
+    }
+
+    fn put(&mut self, slot: u64) {
+        let mut at = self.home(tag_of(slot));
+        while self.slots[at] != EMPTY {
+            at = self.after(at);
+        }
+        self.slots[at] = slot;
+    }
+
+    /// Empties a place; what stands behind it for want of room moves up.
+    fn take_out(&mut self, mut hole: usize) {
+        let mut at = self.after(hole);
+        while self.slots[at] != EMPTY {
+            let home = self.home(tag_of(self.slots[at]));
+            let mask = self.slots.len() - 1;
+            // Unless it would come to lie before where it belongs.
+            if (at.wrapping_sub(home) & mask) >= (at.wrapping_sub(hole) & mask) {
+                self.slots[hole] = self.slots[at];
+                hole = at;
+            }
+            at = self.after(at);
+        }
+        self.slots[hole] = EMPTY;
+    }
+}
+
+/// Rows are kept one up, so that no slot of an entry is empty.
+fn slot_of(tag: u32, row: u32) -> u64 {
+    (u64::from(tag) << 32) | (u64::from(row) + 1)
+}
+
+#[inline]
+fn row_of(slot: u64) -> u32 {
+    let [a, b, c, d, ..] = slot.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d]).wrapping_sub(1)
+}
+
+#[inline]
+fn tag_of(slot: u64) -> u32 {
+    let [.., a, b, c, d] = slot.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
+}
+
+/// Rows by key. Rows below 2^32 - 2.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    now: Places,
+    old: Option<Places>,
+    /// Places of the old part that were carried over.
+    carried: usize,
+    len: usize,
+}
+
+impl Index {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The first place of a hash, to have it at hand; what is there says nothing.
+    #[inline]
+    pub(crate) fn touch(&self, tag: u32) -> u64 {
+        self.now.slots.get(self.now.home(tag)).copied().unwrap_or(0)
+    }
+
+    /// A row whose hash is this, if what [`Index::touch`] gave is one.
+    #[inline]
+    pub(crate) fn likely(slot: u64, tag: u32) -> Option<u32> {
+        (slot >> 32 == u64::from(tag) && slot != EMPTY).then(|| row_of(slot))
+    }
+
+    /// True if nothing can be found whose first place is empty.
+    #[inline]
+    pub(crate) fn settled(&self) -> bool {
+        self.old.is_none()
+    }
+
+    /// The row of a key.
+    #[inline]
+    pub(crate) fn find(&self, tag: u32, mut fits: impl FnMut(u32) -> bool) -> Option<u32> {
+        if let Some(at) = self.now.find(tag, &mut fits) {
+            return Some(row_of(self.now.slots[at]));
+        }
+        let old = self.old.as_ref()?;
+        old.find(tag, fits).map(|at| row_of(old.slots[at]))
+    }
+
+    /// Adds the row of a key that is not there.
+    pub(crate) fn insert(&mut self, tag: u32, row: u32) {
+        self.carry();
+        if (self.len + 1) * 4 > self.now.slots.len() * 3 {
+            // All old entries are over by now: there were enough inserts since.
+            self.carry_all();
+            let bits = (self.now.bits + 1).clamp(MIN_BITS, 31);
+            let now = Places::new(bits);
+            let old = std::mem::replace(&mut self.now, now);
+            if !old.slots.is_empty() {
+                self.old = Some(old);
+            }
+            self.carried = 0;
+        }
+        self.now.put(slot_of(tag, row));
+        self.len += 1;
+    }
+
+    /// Puts another row in the place of one.
+    pub(crate) fn replace(&mut self, tag: u32, row: u32, by: u32) {
+        let same = |other| other == row;
+        if let Some(at) = self.now.find(tag, same) {
+            self.now.slots[at] = slot_of(tag, by);
+        } else if let Some(old) = &mut self.old
+            && let Some(at) = old.find(tag, same)
+        {
+            old.slots[at] = slot_of(tag, by);
+        }
+    }
+
+    /// Takes a row out.
+    pub(crate) fn remove(&mut self, tag: u32, row: u32) {
+        let same = |other| other == row;
+        if let Some(at) = self.now.find(tag, same) {
+            self.now.take_out(at);
+            self.len -= 1;
+        } else if let Some(old) = &mut self.old
+            && let Some(at) = old.find(tag, same)
+        {
+            old.slots[at] = GONE;
+            self.len -= 1;
+        }
+        self.carry();
+    }
+
+    /// Carries some entries over; true if there is more to do.
+    pub(crate) fn carry(&mut self) -> bool {
+        let Some(old) = &mut self.old else {
+            return false;
+        };
+        let end = (self.carried + STEP).min(old.slots.len());
+        for slot in &mut old.slots[self.carried..end] {
+            if *slot != EMPTY && *slot != GONE {
+                self.now.put(*slot);
+                *slot = GONE;
+            }
+        }
+        self.carried = end;
+        if end == old.slots.len() {
+            self.old = None;
+        }
+        self.old.is_some()
+    }
+
+    fn carry_all(&mut self) {
+        while self.carry() {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Index;
+    use proptest::prelude::*;
+
+    /// Few hashes, so that places are fought for, at the end of the table as well.
+    fn tag(key: u32) -> u32 {
+        [0, 1, 0x8000_0000, u32::MAX, u32::MAX - 1][key as usize % 5]
+    }
+
+    proptest! {
+        #[test]
+        fn finds_what_is_in_it(ops in prop::collection::vec((any::<bool>(), 0u32..200), 0..600)) {
+            let mut index = Index::default();
+            let mut model = std::collections::BTreeSet::new();
+            for (insert, key) in ops {
+                if insert && model.insert(key) {
+                    index.insert(tag(key), key);
+                } else if !insert && model.remove(&key) {
+                    index.remove(tag(key), key);
+                }
+                prop_assert_eq!(index.is_empty(), model.is_empty());
+                for key in 0..200 {
+                    let found = index.find(tag(key), |row| row == key);
+                    prop_assert_eq!(found, model.contains(&key).then_some(key));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn grows_without_losing_any() {
+        let mut index = Index::default();
+        let tag = |key: u32| key.wrapping_mul(0x9e37_79b1);
+        for key in 0..100_000 {
+            index.insert(tag(key), key);
+            assert_eq!(
+                index.find(tag(key / 2), |row| row == key / 2),
+                Some(key / 2)
+            );
+        }
+        for key in 0..100_000 {
+            assert_eq!(index.find(tag(key), |row| row == key), Some(key));
+        }
+        index.replace(tag(7), 7, 100_007);
+        assert_eq!(index.find(tag(7), |row| row > 100_000), Some(100_007));
+    }
+}
