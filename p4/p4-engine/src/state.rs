@@ -27,6 +27,8 @@ pub(crate) struct TableState {
     /// Direct meters by row, where the table has one.
     pub(crate) meters: Vec<Meter>,
     pub(crate) default_meter: Meter,
+    /// Time of the last hit by row, in microseconds, where the table supports idle timeouts.
+    pub(crate) hits: Vec<u64>,
 }
 
 /// What the word of a row means.
@@ -131,6 +133,7 @@ impl State {
                 default_counter: CounterValue::default(),
                 meters: Vec::new(),
                 default_meter: Meter::default(),
+                hits: Vec::new(),
             }
         });
         Self {

@@ -56,6 +56,11 @@ impl Engine {
                 .resize(state.meters.len().max(at + 1), Meter::default());
             state.meters[at] = Meter::default();
         }
+        if info.idle_timeout {
+            let at = row as usize;
+            state.hits.resize(state.hits.len().max(at + 1), 0);
+            state.hits[at] = self.now_us;
+        }
         Ok(state.rows.handle(row))
     }
 
@@ -198,6 +203,15 @@ impl Engine {
             .rows
             .set_counter(row, value);
         Ok(())
+    }
+
+    /// When the entry was hit last, or written if it was not hit since; microseconds on the clock of
+    /// [`Engine::process`]. `None` if the entry is gone or its table supports no idle timeouts.
+    #[must_use]
+    pub fn last_hit(&self, table: TableIndex, handle: EntryHandle) -> Option<u64> {
+        let state = &self.state.tables[table.position()];
+        let row = state.rows.row(handle)?;
+        state.hits.get(row as usize).copied()
     }
 
     /// The direct counter of the default action: packets that missed.

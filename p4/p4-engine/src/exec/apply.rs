@@ -52,6 +52,9 @@ impl Run<'_> {
             }
             Some(row) => {
                 state.rows.hit(row, bytes);
+                if let Some(hit) = state.hits.get_mut(row as usize) {
+                    *hit = pass.now_us;
+                }
                 let (word, args) = state.rows.action(row);
                 match RowAction::of(word) {
                     RowAction::Call(local) => Some((local, args)),
