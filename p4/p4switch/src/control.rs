@@ -84,6 +84,12 @@ pub(crate) enum Command {
         reply: oneshot::Sender<Result<Vec<Device>, Failure>>,
     },
     PacketOut(Vec<u8>),
+    /// The controller has a list of digests.
+    DigestAck {
+        /// Position in the pipeline's list.
+        digest: usize,
+        list_id: u64,
+    },
 }
 
 /// A frame with its port.
@@ -99,6 +105,11 @@ pub(crate) enum Call {
     Listen {
         port: u16,
         frames: SyncSender<Vec<u8>>,
+    },
+    /// Takes a port down, or up again, whatever its interface says.
+    SetPort {
+        port: u16,
+        up: bool,
     },
     Stop,
 }

@@ -135,9 +135,13 @@ impl Dataplane {
             if !self.control() {
                 return;
             }
+            if self.due() {
+                self.packets.tick();
+            }
             if self.refreshed.elapsed() >= REFRESH {
                 self.refreshed = Instant::now();
                 self.refresh_interfaces();
+                self.packets.look_at_ports();
             }
         }
     }
@@ -148,7 +152,18 @@ impl Dataplane {
         if !idle {
             return EpollTimeout::ZERO;
         }
-        EpollTimeout::try_from(REFRESH).unwrap_or(EpollTimeout::ZERO)
+        let wait = self.packets.next_tick().map_or(REFRESH, |next| {
+            let left = next.saturating_sub(self.packets.now());
+            // Whole milliseconds, upwards: waking too early would be waking twice.
+            Duration::from_millis(left.div_ceil(1000)).min(REFRESH)
+        });
+        EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::ZERO)
+    }
+
+    /// Whether a digest or an idle entry waits to be told.
+    fn due(&self) -> bool {
+        let next = self.packets.next_tick();
+        next.is_some_and(|next| next <= self.packets.now())
     }
 
     fn event(&mut self, event: EpollEvent) {
@@ -192,6 +207,7 @@ impl Dataplane {
                     let _ = reply.send(outputs);
                 }
                 Ok(Call::Listen { port, frames }) => self.packets.listen(port, frames),
+                Ok(Call::SetPort { port, up }) => self.packets.set_port(port, up),
                 Ok(Call::Stop) | Err(TryRecvError::Disconnected) => return false,
                 Err(TryRecvError::Empty) => {
                     drained = true;
@@ -204,10 +220,12 @@ impl Dataplane {
             self.wake.wake();
         }
         if let Some(job) = self.job.take() {
+            self.tell_time();
             let target = self.saved.as_mut().or(self.packets.device.as_mut());
             self.job = job.step(target);
             return true;
         }
+        self.tell_time();
         for _ in 0..COMMANDS {
             let Ok(command) = self.inbox.commands.try_recv() else {
                 break;
@@ -218,6 +236,14 @@ impl Dataplane {
             }
         }
         true
+    }
+
+    /// Operations happen at the time of the slice.
+    fn tell_time(&mut self) {
+        let now = self.packets.now();
+        for device in self.saved.iter_mut().chain(&mut self.packets.device) {
+            device.set_now(now);
+        }
     }
 
     fn command(&mut self, command: Command) {
@@ -238,14 +264,22 @@ impl Dataplane {
                     *device,
                     place,
                 );
+                self.packets.look_at_ports();
                 // Whoever waited may have gone; what is given back is then dropped here.
                 let _ = reply.send(outcome);
             }
             Command::Commit { reply } => {
                 let outcome = control_work::commit(&mut self.packets.device, &mut self.saved);
+                self.packets.look_at_ports();
                 let _ = reply.send(outcome);
             }
             Command::PacketOut(frame) => self.packets.packet_out(&frame),
+            Command::DigestAck { digest, list_id } => {
+                if let Some(device) = &mut self.packets.device {
+                    // A list that is forgotten already needs no acknowledgement.
+                    device.learning.acknowledge(digest, list_id);
+                }
+            }
         }
     }
 

@@ -74,6 +74,13 @@ impl Interface {
         &self.name
     }
 
+    /// Whether frames can leave by it, as far as the system knows.
+    pub(crate) fn is_up(&self) -> bool {
+        let state = std::fs::read_to_string(format!("/sys/class/net/{}/operstate", self.name));
+        // Interfaces without a link, such as tunnels, say "unknown".
+        state.is_ok_and(|state| matches!(state.trim(), "up" | "unknown"))
+    }
+
     pub(crate) fn socket(&self) -> Option<BorrowedFd<'_>> {
         self.socket.as_ref().map(Socket::as_fd)
     }

@@ -27,6 +27,7 @@ mod failure;
 mod interface;
 mod operation;
 mod pipeline;
+mod roles;
 mod server;
 mod service;
 mod sessions;

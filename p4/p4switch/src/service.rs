@@ -26,6 +26,7 @@ use crate::{
     arbitration::RoleName,
     control::{Control, Stopped},
     pipeline::Pipeline,
+    roles::Access,
     sessions::{NotAllowed, Sessions},
     translate::Ports,
 };
@@ -98,7 +99,7 @@ impl Inner {
         &self,
         role: &RoleName,
         id: Option<&Uint128>,
-    ) -> Result<OwnedRwLockReadGuard<()>, Status> {
+    ) -> Result<(OwnedRwLockReadGuard<()>, Access), Status> {
         let admitted = self.sessions.admit(role, id.map(ElectionId::from)).await;
         admitted.map_err(|refused| match refused {
             NotAllowed::UnknownRole => {

@@ -146,19 +146,20 @@ impl Switch {
 
 fn load(program: StartProgram, engine: &EngineConfig) -> Result<Device, StartError> {
     let StartProgram { json, p4info } = program;
-    let loaded =
+    let program =
         Program::load(&json).map_err(|error| StartError::Program(PipelineError::Program(error)))?;
-    let loaded = Arc::new(loaded);
-    let pipeline = match p4info {
-        None => None,
-        Some(bytes) => {
-            let p4info = P4Info::decode(bytes.as_slice()).map_err(StartError::P4Info)?;
-            let config = Bytes::from(json);
-            let pipeline = Pipeline::join(Arc::clone(&loaded), p4info, config, None);
-            Some(Arc::new(pipeline.map_err(StartError::Program)?))
-        }
+    let Some(p4info) = p4info else {
+        return Ok(Device::new(Arc::new(program), None, engine.clone()));
     };
-    Ok(Device::new(loaded, pipeline, engine.clone()))
+    let p4info = P4Info::decode(p4info.as_slice()).map_err(StartError::P4Info)?;
+    let pipeline =
+        Pipeline::join(program, p4info, Bytes::from(json), None).map_err(StartError::Program)?;
+    let program = Arc::clone(&pipeline.program);
+    Ok(Device::new(
+        program,
+        Some(Arc::new(pipeline)),
+        engine.clone(),
+    ))
 }
 
 fn bind_packet_socket(path: &Path) -> Result<PacketSocket, StartError> {
@@ -204,6 +205,15 @@ impl Handle {
         let (frames, receiver) = sync_channel(LISTENER_QUEUE);
         self.control.call(Call::Listen { port, frames })?;
         Ok(receiver)
+    }
+
+    /// Takes a port down, or lets it be up again, whatever its interface says: members that watch
+    /// it leave their groups, and backups of replicas take over.
+    ///
+    /// # Errors
+    /// If the switch has stopped.
+    pub fn set_port(&self, port: u16, up: bool) -> Result<(), Stopped> {
+        self.control.call(Call::SetPort { port, up })
     }
 
     /// Packets counted since the start.

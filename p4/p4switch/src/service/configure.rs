@@ -38,7 +38,12 @@ impl Inner {
         } = request;
         self.check_device(device_id)?;
         let role = RoleName::new(&role, role_id);
-        let _under_way = self.admit(&role, election_id.as_ref()).await?;
+        let (_under_way, access) = self.admit(&role, election_id.as_ref()).await?;
+        if (access.own.as_ref()).is_some_and(|config| !config.pushes_pipelines) {
+            return Err(Status::permission_denied(
+                "The config of the role leaves the pipeline to others (can_push_pipeline)",
+            ));
+        }
         let _one_at_a_time = self.changes.lock().await;
         match Action::try_from(action) {
             Ok(Action::Verify) => {

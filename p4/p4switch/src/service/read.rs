@@ -13,8 +13,11 @@ use tonic::Status;
 
 use super::Inner;
 use crate::{
+    arbitration::RoleName,
     control::{Answered, Command, Read},
+    failure::Failure,
     pipeline::Pipeline,
+    roles::Access,
     translate::{self, Answer},
 };
 
@@ -32,13 +35,19 @@ impl Inner {
         &self,
         request: ReadRequest,
     ) -> Result<ReceiverStream<Result<ReadResponse, Status>>, Status> {
-        // Roles see everything here, so the role filters nothing.
         let ReadRequest {
             device_id,
-            role: _,
+            role,
             entities,
         } = request;
         self.check_device(device_id)?;
+        let access = if role.is_empty() {
+            Access::default()
+        } else {
+            let access = self.sessions.access(&RoleName::new(&role, 0));
+            access.ok_or_else(|| Status::not_found(format!("No client has role {role:?}")))?
+        };
+        let visible = |id| access.sees(Some(id));
         let pipeline = self.current()?;
         let permit = Arc::clone(&self.reads)
             .acquire_owned()
@@ -48,7 +57,9 @@ impl Inner {
         let mut failed = Vec::new();
         let mut queries = Vec::with_capacity(total);
         for (index, entity) in entities.into_iter().enumerate() {
-            match translate::query(&pipeline, entity) {
+            match readable(&pipeline, &access, &entity)
+                .and_then(|()| translate::query(&pipeline, &visible, entity))
+            {
                 Ok(query) => queries.push((index, query)),
                 Err(failure) => failed.push(failure.at(index)),
             }
@@ -67,6 +78,21 @@ impl Inner {
         });
         Ok(ReceiverStream::new(stream))
     }
+}
+
+/// Refuses what the role may not see if it is asked for by name; wildcards leave it out.
+fn readable(pipeline: &Pipeline, access: &Access, entity: &Entity) -> Result<(), Failure> {
+    let Some(entity) = &entity.entity else {
+        return Ok(());
+    };
+    let object = translate::object_of(entity);
+    if object == Some(0) || access.sees(object) {
+        return Ok(());
+    }
+    Err(Failure::denied(match object {
+        Some(id) => format!("The role may not read {}", pipeline.describe(id)),
+        None => "Only roles without config may read multicast groups and clone sessions".into(),
+    }))
 }
 
 /// Sends all pieces, then the errors if there are any.

@@ -2,7 +2,7 @@
 
 use p4runtime_proto::{
     encode_update_errors,
-    p4::v1::{WriteRequest, WriteResponse, write_request},
+    p4::v1::{Update, WriteRequest, WriteResponse, write_request},
 };
 use tokio::sync::oneshot;
 use tonic::Status;
@@ -11,6 +11,9 @@ use super::Inner;
 use crate::{
     arbitration::RoleName,
     control::{Atomicity, Command, Stopped, Write},
+    failure::Failure,
+    pipeline::Pipeline,
+    roles::Access,
     translate,
 };
 
@@ -27,7 +30,7 @@ impl Inner {
         } = request;
         self.check_device(device_id)?;
         let role = RoleName::new(&role, role_id);
-        let under_way = self.admit(&role, election_id.as_ref()).await?;
+        let (under_way, access) = self.admit(&role, election_id.as_ref()).await?;
         let pipeline = self.current()?;
         let atomicity = match write_request::Atomicity::try_from(atomicity) {
             Ok(write_request::Atomicity::ContinueOnError) => Atomicity::ContinueOnError,
@@ -44,7 +47,12 @@ impl Inner {
         let total = updates.len();
         let updates = updates
             .into_iter()
-            .map(|update| translate::update(&pipeline, self.ports, update))
+            .map(|update| {
+                if !access.is_full() {
+                    permitted(&pipeline, &access, &update)?;
+                }
+                translate::update(&pipeline, self.ports, update)
+            })
             .collect();
         let (reply, answer) = oneshot::channel();
         let write = Write {
@@ -62,4 +70,21 @@ impl Inner {
             Err(encode_update_errors(total, &failed))
         }
     }
+}
+
+/// Whether the role's config and those of other roles let the update through.
+fn permitted(pipeline: &Pipeline, access: &Access, update: &Update) -> Result<(), Failure> {
+    let entity = update.entity.as_ref();
+    let Some(entity) = entity.and_then(|entity| entity.entity.as_ref()) else {
+        // The translation says what is wrong with it.
+        return Ok(());
+    };
+    let object = translate::object_of(entity);
+    if access.allows(object) {
+        return Ok(());
+    }
+    Err(Failure::denied(match object {
+        Some(id) => format!("The role may not write {}", pipeline.describe(id)),
+        None => "Only roles without config may write multicast groups and clone sessions".into(),
+    }))
 }
