@@ -6,6 +6,7 @@
 
 mod offload;
 mod packet_socket;
+mod ring;
 #[cfg(test)]
 mod tests;
 
@@ -85,9 +86,11 @@ impl Interface {
         self.socket.as_ref().map(Socket::as_fd)
     }
 
-    /// Hands over the frames that wait, as many as there are buffers.
+    /// Hands over the frames that wait, a turn of them.
     pub(crate) fn receive(&mut self, buffers: &mut ReceiveBuffers, take: &mut dyn FnMut(&[u8])) {
-        let Some(socket) = &self.socket else { return };
+        let Some(socket) = &mut self.socket else {
+            return;
+        };
         let outcome = socket.receive(buffers, &mut |received: Received<'_>| {
             finish(received.frame, received.offload, take);
         });
