@@ -32,6 +32,7 @@ use crate::{
     control::{Call, Command, Inbox, Write},
     device::Device,
     interface::Interface,
+    observe::Observer,
     sessions::Sessions,
     translate::Ports,
 };
@@ -74,6 +75,7 @@ pub(crate) struct Parts {
     pub(crate) ports: Ports,
     pub(crate) interfaces: Vec<Interface>,
     pub(crate) packet_socket: Option<PacketSocket>,
+    pub(crate) observer: Observer,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) counters: Arc<Counters>,
 }
@@ -87,6 +89,7 @@ impl Dataplane {
             ports,
             interfaces,
             packet_socket,
+            observer,
             sessions,
             counters,
         } = parts;
@@ -107,7 +110,7 @@ impl Dataplane {
             epoll,
             wake,
             inbox,
-            packets: Packets::new(device, ports, interfaces, sessions, counters),
+            packets: Packets::new(device, ports, interfaces, observer, sessions, counters),
             listener: packet_socket,
             saved: None,
             job: None,
@@ -142,6 +145,7 @@ impl Dataplane {
                 self.refreshed = Instant::now();
                 self.refresh_interfaces();
                 self.packets.look_at_ports();
+                self.packets.flush_captures();
             }
         }
     }

@@ -24,6 +24,7 @@ use crate::{
     dataplane::{Counters, Dataplane, PacketSocket, Parts, Wake},
     device::Device,
     interface::Interface,
+    observe::{Observe, Observer},
     pipeline::{Pipeline, PipelineError},
     server::{self, Server},
     service::Service,
@@ -55,6 +56,14 @@ impl Switch {
     /// # Errors
     /// If the program is refused or something cannot be opened; nothing is left running then.
     pub fn start(config: Config) -> Result<Handle, StartError> {
+        Self::start_observed(config, Observe::default())
+    }
+
+    /// As [`start`](Self::start), with captures and traces of the packets.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), and if captures cannot be written.
+    pub fn start_observed(config: Config, observe: Observe) -> Result<Handle, StartError> {
         let Config {
             device_id,
             grpc_addr,
@@ -83,6 +92,9 @@ impl Switch {
                 });
             }
         }
+        let names = interfaces.iter();
+        let names = names.map(|interface| (interface.port, interface.interface.clone()));
+        let observer = Observer::new(observe, names.collect()).map_err(StartError::Captures)?;
         let interfaces = interfaces
             .into_iter()
             .map(|interface| Interface::open(interface.port, &interface.interface))
@@ -109,6 +121,7 @@ impl Switch {
             ports,
             interfaces,
             packet_socket,
+            observer,
             sessions: Arc::clone(&sessions),
             counters: Arc::clone(&counters),
         })

@@ -68,6 +68,10 @@ const FINSY: Client = Client {
             "backups and metadata of groups are dropped without a word",
         ),
         ("digests can be read back", "digests have no wildcard read"),
+        (
+            "digests and acknowledgements",
+            "now and then a digest is not told again after its acknowledgement",
+        ),
     ],
 };
 

@@ -17,6 +17,7 @@ use crate::{
     control::PortFrame,
     device::{Device, Learned},
     interface::{Interface, ReceiveBuffers},
+    observe::Observer,
     pipeline::Pipeline,
     sessions::Sessions,
     translate::{Ports, digest_list, idle_entries},
@@ -35,6 +36,7 @@ pub(crate) struct Packets {
     /// Ports that were taken down by hand.
     taken_down: BTreeSet<u16>,
     buffers: ReceiveBuffers,
+    observer: Observer,
     outputs: Outputs,
     /// For each interface, which of the outputs are its.
     queues: Vec<Vec<usize>>,
@@ -48,6 +50,7 @@ impl Packets {
         device: Option<Device>,
         ports: Ports,
         interfaces: Vec<Interface>,
+        observer: Observer,
         sessions: Arc<Sessions>,
         counters: Arc<Counters>,
     ) -> Self {
@@ -65,6 +68,7 @@ impl Packets {
             taken_down: BTreeSet::new(),
             buffers: ReceiveBuffers::new(if interfaces.is_empty() { 0 } else { 64 }),
             interfaces,
+            observer,
             outputs: Outputs::new(),
             sessions,
             counters,
@@ -88,14 +92,19 @@ impl Packets {
         let port = interface.port();
         let now = Self::now_us(self.started);
         self.outputs.clear();
-        let (device, outputs, counters) = (&mut self.device, &mut self.outputs, &self.counters);
-        interface.receive(&mut self.buffers, &mut |frame| match device {
-            Some(device) => {
-                counters.received.add(1);
-                device.engine.process(port, frame, now, outputs);
+        let (device, outputs) = (&mut self.device, &mut self.outputs);
+        let observer = &mut self.observer;
+        let mut taken = 0;
+        interface.receive(&mut self.buffers, &mut |frame| {
+            taken += 1;
+            if let Some(device) = device {
+                observer.process(&mut device.engine, port, frame, now, outputs);
             }
-            None => counters.no_program.add(1),
         });
+        match self.device {
+            Some(_) => self.counters.received.add(taken),
+            None => self.counters.no_program.add(taken),
+        }
         self.deliver();
         self.learn(now);
     }
@@ -131,6 +140,7 @@ impl Packets {
         self.process(port, frame);
         self.learn(self.now());
         for output in self.outputs.frames() {
+            self.observer.sent(output.port, &output.bytes);
             if self.ports.cpu == Some(output.port) {
                 packet_in(
                     &self.sessions,
@@ -217,6 +227,11 @@ impl Packets {
         }
     }
 
+    /// Writes captures that wait in memory.
+    pub(super) fn flush_captures(&mut self) {
+        self.observer.flush();
+    }
+
     /// When [`Packets::tick`] has something to do, on the engine's clock.
     pub(super) fn next_tick(&self) -> Option<u64> {
         let device = self.device.as_ref()?;
@@ -254,7 +269,8 @@ impl Packets {
             Some(device) => {
                 self.counters.received.add(1);
                 let now = Self::now_us(self.started);
-                device.engine.process(port, frame, now, &mut self.outputs);
+                let (engine, outputs) = (&mut device.engine, &mut self.outputs);
+                self.observer.process(engine, port, frame, now, outputs);
             }
             None => self.counters.no_program.add(1),
         }
@@ -262,6 +278,11 @@ impl Packets {
 
     /// Sends the outputs where they go, in order for each port.
     fn deliver(&mut self) {
+        if self.observer.captures() {
+            for output in self.outputs.frames() {
+                self.observer.sent(output.port, &output.bytes);
+            }
+        }
         for (at, output) in self.outputs.frames().iter().enumerate() {
             if self.ports.cpu == Some(output.port) {
                 packet_in(
