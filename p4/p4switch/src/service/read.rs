@@ -4,14 +4,17 @@ use std::{sync::Arc, time::Duration};
 
 use p4runtime_proto::{
     UpdateError, encode_update_errors,
-    p4::v1::{Entity, ReadRequest, ReadResponse},
+    p4::v1::{Entity, ReadResponse},
 };
 use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
-use super::Inner;
+use super::{
+    Inner,
+    front::{RawRead, part},
+};
 use crate::{
     arbitration::RoleName,
     control::{Answered, Command, Read},
@@ -23,6 +26,8 @@ use crate::{
 
 /// Size at which a response is sent. One entity may come on top; gRPC clients take 4 MiB.
 const RESPONSE: usize = 512 << 10;
+/// Entities of one request.
+const ENTITIES: usize = 1 << 16;
 /// Responses that may wait for the client.
 const RESPONSES: usize = 4;
 /// How long a client may take for one response before the read is given up.
@@ -33,9 +38,9 @@ type Responses = mpsc::Sender<Result<ReadResponse, Status>>;
 impl Inner {
     pub(super) async fn read(
         &self,
-        request: ReadRequest,
+        request: RawRead,
     ) -> Result<ReceiverStream<Result<ReadResponse, Status>>, Status> {
-        let ReadRequest {
+        let RawRead {
             device_id,
             role,
             entities,
@@ -54,9 +59,15 @@ impl Inner {
             .await
             .map_err(|_| Status::unavailable("The switch is shutting down"))?;
         let total = entities.len();
+        if total > ENTITIES {
+            return Err(Status::resource_exhausted(format!(
+                "The request has {total} entities; {ENTITIES} are the most"
+            )));
+        }
         let mut failed = Vec::new();
         let mut queries = Vec::with_capacity(total);
         for (index, entity) in entities.into_iter().enumerate() {
+            let entity: Entity = part(entity, "An entity")?;
             match readable(&pipeline, &access, &entity)
                 .and_then(|()| translate::query(&pipeline, &visible, entity))
             {

@@ -2,12 +2,15 @@
 
 use p4runtime_proto::{
     encode_update_errors,
-    p4::v1::{Update, WriteRequest, WriteResponse, write_request},
+    p4::v1::{Update, WriteResponse, write_request},
 };
 use tokio::sync::oneshot;
 use tonic::Status;
 
-use super::Inner;
+use super::{
+    Inner,
+    front::{RawWrite, part},
+};
 use crate::{
     arbitration::RoleName,
     control::{Atomicity, Command, Stopped, Write},
@@ -17,10 +20,12 @@ use crate::{
     translate,
 };
 
+/// Updates of one request; so many in the engine's terms are some hundred megabytes.
+const UPDATES: usize = 1 << 20;
+
 impl Inner {
-    pub(super) async fn write(&self, request: WriteRequest) -> Result<WriteResponse, Status> {
-        #[expect(deprecated, reason = "clients before 1.4 number their roles")]
-        let WriteRequest {
+    pub(super) async fn write(&self, request: RawWrite) -> Result<WriteResponse, Status> {
+        let RawWrite {
             device_id,
             role_id,
             role,
@@ -45,15 +50,21 @@ impl Inner {
             }
         };
         let total = updates.len();
+        if total > UPDATES {
+            return Err(Status::resource_exhausted(format!(
+                "The request has {total} updates; {UPDATES} are the most"
+            )));
+        }
+        let translate = |update: Update| {
+            if !access.is_full() {
+                permitted(&pipeline, &access, &update)?;
+            }
+            translate::update(&pipeline, self.ports, update)
+        };
         let updates = updates
             .into_iter()
-            .map(|update| {
-                if !access.is_full() {
-                    permitted(&pipeline, &access, &update)?;
-                }
-                translate::update(&pipeline, self.ports, update)
-            })
-            .collect();
+            .map(|update| Ok(translate(part(update, "An update")?)))
+            .collect::<Result<_, Status>>()?;
         let (reply, answer) = oneshot::channel();
         let write = Write {
             generation: pipeline.generation,
