@@ -48,8 +48,10 @@ pub(crate) fn spawn(server: Server) -> Result<JoinHandle<()>, StartError> {
             .map_err(StartError::Tls)?;
     }
     let service = Front::new(service);
+    // One worker: workers that wake each other cost more than they bring at this work. Large
+    // requests step aside (`block_in_place`), so that streams are served meanwhile.
     let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(1)
         .thread_name("p4switch-grpc")
         .enable_all()
         .build()

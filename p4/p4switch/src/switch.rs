@@ -111,7 +111,7 @@ impl Switch {
         let grpc_addr = listener.local_addr().map_err(StartError::System)?;
 
         let wake = Arc::new(Wake::new().map_err(|error| StartError::System(error.into()))?);
-        let (control, inbox) = Control::new(Arc::clone(&wake));
+        let (mut control, inbox) = Control::new(Arc::clone(&wake));
         let sessions = Arc::new(Sessions::new(device_id));
         let counters = Arc::new(Counters::default());
         let dataplane = Dataplane::new(Parts {
@@ -126,6 +126,7 @@ impl Switch {
             counters: Arc::clone(&counters),
         })
         .map_err(StartError::System)?;
+        control.attach(dataplane.core());
         let service = Service::new(
             device_id,
             ports,

@@ -615,7 +615,10 @@ async fn start() -> (
     let switch = Switch::start(config).expect("started");
     let address = switch.grpc_addr().to_string();
     let client = Client::connect(&address, DEVICE).await.expect("connected");
-    let client = client.primary("", ElectionId(u128::MAX)).await.expect("primary");
+    let client = client
+        .primary("", ElectionId(u128::MAX))
+        .await
+        .expect("primary");
     let config = ForwardingPipelineConfig {
         p4info: Some(p4info()),
         p4_device_config: JSON.into(),

@@ -4,7 +4,7 @@ use p4runtime_proto::{
     encode_update_errors,
     p4::v1::{Update, WriteResponse, write_request},
 };
-use tokio::sync::oneshot;
+use tokio::{sync::oneshot, task::block_in_place};
 use tonic::Status;
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     arbitration::RoleName,
-    control::{Atomicity, Command, Stopped, Write},
+    control::{Atomicity, Stopped, Write},
     failure::Failure,
     pipeline::Pipeline,
     roles::Access,
@@ -22,6 +22,8 @@ use crate::{
 
 /// Updates of one request; so many in the engine's terms are some hundred megabytes.
 const UPDATES: usize = 1 << 20;
+/// Updates that take so long that others should not wait for them.
+const LARGE: usize = 2000;
 
 impl Inner {
     pub(super) async fn write(&self, request: RawWrite) -> Result<WriteResponse, Status> {
@@ -61,10 +63,17 @@ impl Inner {
             }
             translate::update(&pipeline, self.ports, update)
         };
-        let updates = updates
-            .into_iter()
-            .map(|update| Ok(translate(part(update, "An update")?)))
-            .collect::<Result<_, Status>>()?;
+        let translate_all = || {
+            updates
+                .into_iter()
+                .map(|update| Ok(translate(part(update, "An update")?)))
+                .collect::<Result<_, Status>>()
+        };
+        let updates = if total > LARGE {
+            block_in_place(translate_all)?
+        } else {
+            translate_all()?
+        };
         let (reply, answer) = oneshot::channel();
         let write = Write {
             generation: pipeline.generation,
@@ -73,7 +82,7 @@ impl Inner {
             reply,
             under_way: Some(under_way),
         };
-        self.control.send(Command::Write(write)).await?;
+        self.control.write(write).await?;
         let failed = answer.await.map_err(|_| Stopped)??;
         if failed.is_empty() {
             Ok(WriteResponse {})
