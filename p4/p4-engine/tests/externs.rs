@@ -201,6 +201,59 @@ fn a_direct_meter_colours_by_bytes_of_its_entry() {
 }
 
 #[test]
+fn the_default_action_has_a_meter_of_its_own() {
+    let mut engine = engine();
+    let table = engine.program().table("In.limited").unwrap();
+    let action = engine.program().table_action(table, "In.metered").unwrap();
+    let args = Vec::new();
+    engine
+        .set_default(table, ActionCall { action, args })
+        .unwrap();
+    let config = MeterConfig {
+        committed_rate: 1,
+        committed_burst: 6,
+        peak_rate: 1,
+        peak_burst: 12,
+    };
+    engine.set_default_meter(table, Some(config)).unwrap();
+    assert_eq!(engine.default_meter(table), Some(config));
+    let colours: Vec<_> = (0..3)
+        .map(|_| result(&mut engine, &packet(8, 1, 0)).unwrap())
+        .collect();
+    assert_eq!(colours, [0, 1, 2]);
+    let other = engine.program().table("In.started").unwrap();
+    assert!(engine.set_default_meter(other, Some(config)).is_err());
+}
+
+#[test]
+fn the_last_hit_of_an_entry_is_known_where_the_table_asks_for_it() {
+    let json = EXTERNS.replace("\"support_timeout\" : false", "\"support_timeout\" : true");
+    let mut engine = Engine::new(
+        Arc::new(Program::load(&json).unwrap()),
+        EngineConfig::default(),
+    );
+    let table = engine.program().table("In.limited").unwrap();
+    let action = engine.program().table_action(table, "In.metered").unwrap();
+    let call = EntryAction::Call(ActionCall {
+        action,
+        args: Vec::new(),
+    });
+    engine.set_now(7);
+    let entry = insert(&mut engine, "In.limited", 1, call.clone()).unwrap();
+    assert_eq!(engine.last_hit(table, entry), Some(7));
+    result_at(&mut engine, 9, &packet(8, 2, 0));
+    assert_eq!(engine.last_hit(table, entry), Some(7));
+    result_at(&mut engine, 11, &packet(8, 1, 0));
+    assert_eq!(engine.last_hit(table, entry), Some(11));
+    engine.delete(table, entry).unwrap();
+    assert_eq!(engine.last_hit(table, entry), None);
+
+    let mut engine = self::engine();
+    let entry = insert(&mut engine, "In.limited", 1, call).unwrap();
+    assert_eq!(engine.last_hit(table, entry), None);
+}
+
+#[test]
 fn a_selector_spreads_flows_by_weight_and_keeps_each_flow() {
     let mut engine = engine();
     let profile = engine.program().profile("In.choose").unwrap();

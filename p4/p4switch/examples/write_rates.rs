@@ -1,12 +1,18 @@
 //! Measures how many entries a second a switch takes and gives, over loopback.
 //!
 //! `cargo run --release -p p4switch --example write_rates [ADDRESS]`; without an address it starts a
-//! switch in process. One request is in flight unless said. The requests are made beforehand.
+//! switch in process; with one it measures any P4Runtime server that runs `switch.p4` of the tests'
+//! programs (bmv2 in the same session, for instance). Requests are encoded beforehand, so that the
+//! client costs little; one is in flight unless said.
 
 #![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a measuring tool")]
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Mutex,
+    time::{Duration, Instant},
+};
 
+use bytes::{Buf as _, BufMut as _, Bytes};
 use p4runtime_proto::{
     Client, ElectionId,
     bytestring::encode,
@@ -14,21 +20,29 @@ use p4runtime_proto::{
     p4::{
         config::v1::P4Info,
         v1::{
-            Action, Entity, FieldMatch, ForwardingPipelineConfig, TableAction, TableEntry, Update,
+            Action, Entity, FieldMatch, ForwardingPipelineConfig, TableAction, TableEntry, Uint128,
+            Update, WriteRequest,
             action::Param,
             entity::Entity as Kind,
             field_match::{self, FieldMatchType},
             table_action,
             update::Type,
-            write_request::Atomicity,
         },
     },
 };
 use p4switch::{Config, Switch};
 use prost::Message as _;
+use tonic::{
+    Status,
+    client::Grpc,
+    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    codegen::http::uri::PathAndQuery,
+    transport::Channel,
+};
 
 const JSON: &str = include_str!("../tests/programs/switch.json");
 const P4INFO: &[u8] = include_bytes!("../tests/programs/switch.p4info.bin");
+const DEVICE: u64 = 1;
 
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -49,33 +63,28 @@ fn main() {
 }
 
 async fn measure(address: &str) {
-    for (kind, total) in [("exact", 100_000_u64), ("lpm", 60_000), ("ternary", 20_000)] {
-        for batch in [1, 100, 1000] {
+    let own = !std::env::args().any(|argument| argument == "--small");
+    for (kind, total) in [("exact", 100_000_u64), ("lpm", 60_000), ("ternary", 10_000)] {
+        for (batch, flight) in [(1, 1), (1, 8), (100, 1), (1000, 1)] {
             let total = if batch == 1 { 5000 } else { total };
             let mut rates: Vec<_> = Vec::new();
             for _ in 0..5 {
                 let client = fresh(address).await;
-                rates.push(insert(&client, kind, total, batch, 1).await);
+                rates.push(insert(&client, address, kind, total, batch, flight).await);
             }
             rates.sort_by(f64::total_cmp);
             println!(
-                "insert {kind:8} batch {batch:4}: {:9.0} entries/s (of 5: {:.0} to {:.0})",
+                "insert {kind:8} batch {batch:4}, {flight} in flight: {:9.0} entries/s (of 5: {:.0} \
+                 to {:.0})",
                 rates[2], rates[0], rates[4]
             );
         }
     }
+    if !own {
+        return;
+    }
     let client = fresh(address).await;
-    println!(
-        "insert exact    batch    1, 8 in flight: {:9.0} entries/s",
-        insert(&client, "exact", 20_000, 1, 8).await
-    );
-    let client = fresh(address).await;
-    println!(
-        "insert exact    batch  100, 4 in flight: {:9.0} entries/s",
-        insert(&client, "exact", 200_000, 100, 4).await
-    );
-    let client = fresh(address).await;
-    let first = insert(&client, "exact", 1_000_000, 1000, 1).await;
+    let first = insert(&client, address, "exact", 1_000_000, 1000, 1).await;
     println!("insert exact    batch 1000, a million  : {first:9.0} entries/s");
     let begun = Instant::now();
     let mut answers = client.read_table(0x0200_0001, false).await.unwrap();
@@ -87,53 +96,95 @@ async fn measure(address: &str) {
 }
 
 async fn fresh(address: &str) -> Client<Ready> {
-    let client = Client::connect(address, 1).await.unwrap();
-    let config = ForwardingPipelineConfig {
+    let config = || ForwardingPipelineConfig {
         p4info: Some(P4Info::decode(P4INFO).unwrap()),
         p4_device_config: JSON.into(),
         cookie: None,
     };
-    let client = client.primary("", ElectionId(1)).await;
     // The stream of the client before may not be closed yet.
-    let client = match client {
-        Ok(client) => client,
-        Err(_) => {
-            tokio::time::sleep(Duration::from_millis(200)).await;
-            Client::connect(address, 1)
-                .await
-                .unwrap()
-                .primary("", ElectionId(1))
-                .await
-                .unwrap()
+    loop {
+        let client = Client::connect(address, DEVICE).await.unwrap();
+        match client.primary("", ElectionId(1)).await {
+            Ok(client) => return client.set_pipeline(config()).await.unwrap(),
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
         }
-    };
-    client.set_pipeline(config).await.unwrap()
+    }
+}
+
+/// Messages that are bytes already.
+#[derive(Clone, Copy, Default)]
+struct Raw;
+
+impl Codec for Raw {
+    type Encode = Bytes;
+    type Decode = usize;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Raw {
+    type Item = Bytes;
+    type Error = Status;
+
+    fn encode(&mut self, item: Bytes, room: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        room.put(item);
+        Ok(())
+    }
+}
+
+impl Decoder for Raw {
+    type Item = usize;
+    type Error = Status;
+
+    fn decode(&mut self, bytes: &mut DecodeBuf<'_>) -> Result<Option<usize>, Status> {
+        let length = bytes.remaining();
+        bytes.advance(length);
+        Ok(Some(length))
+    }
 }
 
 async fn insert(
-    client: &Client<Ready>,
+    _primary: &Client<Ready>,
+    address: &str,
     kind: &str,
     total: u64,
     batch: usize,
     flight: usize,
 ) -> f64 {
     let all: Vec<u64> = (0..total).collect();
-    let mut batches: Vec<Vec<Update>> = all
-        .chunks(batch)
-        .map(|part| part.iter().map(|number| update(kind, *number)).collect())
-        .collect();
-    batches.reverse();
-    let batches = std::sync::Mutex::new(batches);
+    let request = |part: &[u64]| {
+        let request = WriteRequest {
+            device_id: DEVICE,
+            election_id: Some(Uint128 { high: 0, low: 1 }),
+            updates: part.iter().map(|number| update(kind, *number)).collect(),
+            ..WriteRequest::default()
+        };
+        Bytes::from(request.encode_to_vec())
+    };
+    let mut requests: Vec<Bytes> = all.chunks(batch).map(request).collect();
+    requests.reverse();
+    let requests = Mutex::new(requests);
+    let channel = Channel::from_shared(format!("http://{address}")).unwrap();
+    let channel = channel.tcp_nodelay(true).connect().await.unwrap();
     let begun = Instant::now();
     let worker = async || {
+        let mut grpc = Grpc::new(channel.clone());
         loop {
-            let Some(updates) = batches.lock().unwrap().pop() else {
+            let Some(request) = requests.lock().unwrap().pop() else {
                 return;
             };
-            client
-                .write(updates, Atomicity::ContinueOnError)
-                .await
-                .unwrap();
+            grpc.ready().await.unwrap();
+            let path = PathAndQuery::from_static("/p4.v1.P4Runtime/Write");
+            let request = tonic::Request::new(request);
+            let _: tonic::Response<usize> = grpc.unary(request, path, Raw).await.unwrap();
         }
     };
     futures::future::join_all((0..flight).map(|_| worker())).await;

@@ -3,16 +3,23 @@
 //! *In:* claims and departures of clients. *Out:* who is to be told what. A winning claim goes in
 //! two steps, so that the writes of the primary before it can end in between.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use p4runtime_proto::ElectionId;
 use thiserror::Error;
 use tonic::{Code, Status};
 
+use crate::roles::{Access, RoleConfig};
+
 /// Clients of one role that may be connected at a time.
 const CLIENTS_PER_ROLE: usize = 64;
 /// Roles that may be known at a time; a hostile client cannot take memory without bound.
 const ROLES: usize = 256;
+/// Longest name of a role in bytes.
+const ROLE_NAME: usize = 1024;
 
 /// Names one stream.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -53,13 +60,21 @@ pub(crate) enum ClaimError {
     TooManyClients(String),
     #[error("{ROLES} roles are known; no more are taken")]
     TooManyRoles,
+    #[error("The name of a role has {0} bytes, {ROLE_NAME} are the most")]
+    LongName(usize),
+    #[error("The default role takes no config")]
+    DefaultRole,
+    #[error("Role {0:?} has objects for itself alone that this config names as well")]
+    Conflict(String),
 }
 
 impl From<ClaimError> for Status {
     fn from(error: ClaimError) -> Self {
         let code = match error {
-            ClaimError::Taken(..) => Code::InvalidArgument,
-            ClaimError::RoleChanged(_) => Code::FailedPrecondition,
+            ClaimError::Taken(..) | ClaimError::DefaultRole | ClaimError::LongName(_) => {
+                Code::InvalidArgument
+            }
+            ClaimError::RoleChanged(_) | ClaimError::Conflict(_) => Code::FailedPrecondition,
             ClaimError::TooManyClients(_) | ClaimError::TooManyRoles => Code::ResourceExhausted,
         };
         Self::new(code, error.to_string())
@@ -82,12 +97,16 @@ struct Role {
     /// Highest id that a primary ever had.
     highest: Option<ElectionId>,
     primary: Option<ClientId>,
+    /// What the last winner asked for; `None` for full access.
+    config: Option<Arc<RoleConfig>>,
 }
 
 /// All roles of the device.
 #[derive(Debug)]
 pub(crate) struct Arbitration {
     roles: BTreeMap<RoleName, Role>,
+    /// What roles have for themselves alone, by role; rarely anything.
+    exclusive: BTreeMap<RoleName, Arc<RoleConfig>>,
 }
 
 impl Default for Arbitration {
@@ -95,18 +114,35 @@ impl Default for Arbitration {
         // The default role is always there.
         Self {
             roles: BTreeMap::from([(RoleName::default(), Role::default())]),
+            exclusive: BTreeMap::new(),
         }
     }
 }
 
 impl Arbitration {
-    /// Takes a claim of a client; no id means "never primary".
+    /// Takes a claim of a client; no id means "never primary". The config of a winner is that of the
+    /// role from then on; others' are not looked at further.
     pub(crate) fn claim(
         &mut self,
         client: ClientId,
         name: &RoleName,
         id: Option<ElectionId>,
+        config: Option<Arc<RoleConfig>>,
     ) -> Result<Outcome, ClaimError> {
+        if name.0.len() > ROLE_NAME {
+            return Err(ClaimError::LongName(name.0.len()));
+        }
+        if let Some(config) = &config {
+            if *name == RoleName::default() {
+                return Err(ClaimError::DefaultRole);
+            }
+            let others = self.roles.iter().filter(|(other, _)| *other != name);
+            let mut configs =
+                others.filter_map(|(other, role)| Some((other, role.config.as_ref()?)));
+            if let Some((other, _)) = configs.find(|(_, other)| config.conflicts_with(other)) {
+                return Err(ClaimError::Conflict(other.0.clone()));
+            }
+        }
         let current = self
             .roles
             .iter()
@@ -139,6 +175,11 @@ impl Arbitration {
             role.highest = Some(id);
             // Until it is enthroned nobody may write.
             role.primary = None;
+            role.config.clone_from(&config);
+            match config.filter(|config| !config.exclusive.is_empty()) {
+                Some(config) => self.exclusive.insert(name.clone(), config),
+                None => self.exclusive.remove(name),
+            };
             let others = role.clients.keys().filter(|other| **other != client);
             let notices = others
                 .map(|to| Notice {
@@ -203,9 +244,31 @@ impl Arbitration {
         self.roles.values().any(|role| role.primary == Some(client))
     }
 
-    /// The primaries of all roles.
-    pub(crate) fn primaries(&self) -> impl Iterator<Item = ClientId> + '_ {
-        self.roles.values().filter_map(|role| role.primary)
+    /// The primaries of all roles, with what bounds them.
+    pub(crate) fn primaries(&self) -> impl Iterator<Item = (ClientId, Option<&RoleConfig>)> + '_ {
+        self.roles
+            .values()
+            .filter_map(|role| Some((role.primary?, role.config.as_deref())))
+    }
+
+    /// What a role may do.
+    pub(crate) fn access(&self, name: &RoleName) -> Access {
+        let own = self.roles.get(name).and_then(|role| role.config.clone());
+        let others = self.exclusive.iter().filter(|(other, _)| *other != name);
+        let others: BTreeSet<u32> = others
+            .flat_map(|(_, config)| config.exclusive.iter().copied())
+            .collect();
+        Access {
+            own,
+            others: (!others.is_empty()).then(|| Arc::new(others)),
+        }
+    }
+
+    /// The config of a role, if it has one.
+    pub(crate) fn config_of(&self, client: ClientId) -> Option<&RoleConfig> {
+        let mut roles = self.roles.values();
+        let own = roles.find(|role| role.clients.contains_key(&client))?;
+        own.config.as_deref()
     }
 }
 

@@ -9,12 +9,16 @@ use std::{
 use clap::{Parser, ValueEnum};
 use thiserror::Error;
 
-use crate::{Config, PortInterface, StartProgram, Tls};
+use crate::{
+    Config, Observe, PortInterface, StartProgram, Tls, TraceFormat,
+    offline::{PortFile, Run},
+};
 
 /// A software switch for P4_16 programs of v1model, controlled by P4Runtime.
 ///
 /// Takes the command line of bmv2's simple_switch_grpc: what it wants behind `--` may stand there
-/// or not.
+/// or not. `p4switch run` takes packets of capture files through a program without a server; see
+/// `p4switch run --help`.
 #[derive(Parser, Clone, PartialEq, Eq, Debug)]
 #[command(name = "p4switch", version, long_about = None)]
 #[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
@@ -65,6 +69,29 @@ pub struct Arguments {
     /// u32 length, u64 sequence, u16 count, then count times u16 port, u16 length, bytes.
     #[arg(long, value_name = "PATH")]
     pub packet_socket: Option<PathBuf>,
+    /// Write captures of all ports: NAME_in.pcap and NAME_out.pcap for each. Without a directory,
+    /// here.
+    #[arg(
+        long,
+        value_name = "DIR",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "."
+    )]
+    pub pcap: Option<PathBuf>,
+    /// Print on stdout which way each packet goes and why.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "text"
+    )]
+    pub trace: Option<TraceFormat>,
+    /// Print packets a second on stderr, once a second.
+    #[arg(long)]
+    pub stats: bool,
     /// How much to log.
     #[arg(short = 'L', long, value_enum, default_value_t = LogLevel::Info)]
     pub log_level: LogLevel,
@@ -162,15 +189,100 @@ impl ArgumentError {
 /// What clap says, help and version included.
 pub fn parse(
     arguments: impl IntoIterator<Item = impl Into<OsString>>,
-) -> Result<Arguments, clap::Error> {
+) -> Result<CommandLine, clap::Error> {
     let mut arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    if arguments.get(1).is_some_and(|first| first == "run") {
+        // The name in messages is that of both words.
+        let mut words = arguments.into_iter().skip(2).collect::<Vec<_>>();
+        words.insert(0, "p4switch run".into());
+        return RunArguments::try_parse_from(words).map(CommandLine::Run);
+    }
     if let Some(at) = arguments.iter().position(|argument| argument == "--") {
         arguments.remove(at);
     }
-    Arguments::try_parse_from(arguments)
+    Arguments::try_parse_from(arguments).map(|parsed| CommandLine::Serve(Box::new(parsed)))
+}
+
+/// Takes packets of capture files through a program, without a server.
+///
+/// Times are those of the packets. Exit code 0 if all packets went through.
+#[derive(Parser, Clone, PartialEq, Eq, Debug)]
+#[command(name = "run")]
+pub struct RunArguments {
+    /// Program: the JSON that p4c-bm2-ss writes.
+    #[arg(value_name = "JSON")]
+    pub json: PathBuf,
+    /// Packets in (classic pcap, Ethernet). Without a port they come in by port 0; of several files
+    /// they come in the order of their times.
+    #[arg(long = "in", value_name = "[PORT@]FILE", required = true, value_parser = port_file)]
+    pub inputs: Vec<PortFile>,
+    /// Packets out. With a port, what leaves by it; without, everything.
+    #[arg(long = "out", value_name = "[PORT@]FILE", value_parser = port_file)]
+    pub outputs: Vec<PortFile>,
+    /// Commands of bmv2's simple_switch_CLI to run first: table_add, table_set_default,
+    /// mirroring_add, mirroring_add_mc, mc_mgrp_create, mc_node_create, mc_node_associate,
+    /// register_write.
+    #[arg(long, value_name = "FILE")]
+    pub entries: Option<PathBuf>,
+    /// Port that means drop.
+    #[arg(long, value_name = "PORT", default_value_t = 511)]
+    pub drop_port: u16,
+    /// Print on stdout which way each packet goes and why.
+    #[arg(
+        long,
+        value_name = "FORMAT",
+        value_enum,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "text"
+    )]
+    pub trace: Option<TraceFormat>,
+    /// Print the packets a second on stderr at the end.
+    #[arg(long)]
+    pub stats: bool,
+}
+
+impl RunArguments {
+    /// What is to be run.
+    #[must_use]
+    pub fn run(&self) -> Run {
+        Run {
+            program: self.json.clone(),
+            entries: self.entries.clone(),
+            inputs: self.inputs.clone(),
+            outputs: self.outputs.clone(),
+            drop_port: self.drop_port,
+            trace: self.trace,
+        }
+    }
+}
+
+/// A whole command line.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum CommandLine {
+    /// A switch with ports and a server.
+    Serve(Box<Arguments>),
+    /// `run`: files only.
+    Run(RunArguments),
+}
+
+/// The command line as clap describes it, `run` included; for the manual.
+#[must_use]
+pub fn command() -> clap::Command {
+    use clap::CommandFactory as _;
+    Arguments::command().subcommand(RunArguments::command())
 }
 
 impl Arguments {
+    /// What of the running switch is to be watched.
+    #[must_use]
+    pub fn observe(&self) -> Observe {
+        Observe {
+            pcap: self.pcap.clone(),
+            trace: self.trace,
+        }
+    }
+
     /// Reads the files that the arguments name.
     ///
     /// # Errors
@@ -238,6 +350,24 @@ fn address(given: &str) -> Result<SocketAddr, ArgumentError> {
     })
 }
 
+fn port_file(given: &str) -> Result<PortFile, String> {
+    let numbered = given.split_once('@').and_then(|(port, path)| {
+        let port = port.parse().ok()?;
+        Some((port, path))
+    });
+    let (port, path) = match numbered {
+        Some((port, path)) => (Some(port), path),
+        None => (None, given),
+    };
+    if path.is_empty() {
+        return Err("give [PORT@]FILE, such as 1@in.pcap".to_owned());
+    }
+    Ok(PortFile {
+        port,
+        path: path.into(),
+    })
+}
+
 fn port_interface(given: &str) -> Result<PortInterface, String> {
     let parts = given
         .split_once('@')
@@ -258,7 +388,10 @@ mod tests {
 
     fn config(arguments: &[&str]) -> Result<Config, ArgumentError> {
         let arguments = ["p4switch"].iter().chain(arguments);
-        parse(arguments).expect("arguments parse").config()
+        match parse(arguments).expect("arguments parse") {
+            CommandLine::Serve(arguments) => arguments.config(),
+            CommandLine::Run(_) => panic!("not a switch"),
+        }
     }
 
     #[test]
@@ -313,6 +446,39 @@ mod tests {
         assert_eq!(missing.to_string(), "File /nowhere/a.json cannot be read");
         let address = config(&["--no-p4", "--grpc-server-addr", "somewhere"]);
         assert!(matches!(address, Err(ArgumentError::Address { .. })));
+    }
+
+    #[test]
+    fn run_is_a_command_of_its_own() {
+        let line = [
+            "p4switch",
+            "run",
+            "a.json",
+            "--in",
+            "3@a@b.pcap",
+            "--in",
+            "c.pcap",
+        ];
+        let CommandLine::Run(run) = parse(line).expect("parses") else {
+            panic!("not a run")
+        };
+        let files: Vec<_> = run
+            .inputs
+            .iter()
+            .map(|file| (file.port, &file.path))
+            .collect();
+        assert_eq!(
+            files,
+            [(Some(3), &"a@b.pcap".into()), (None, &"c.pcap".into())]
+        );
+        assert_eq!(run.trace, None);
+        let traced = parse(["p4switch", "a.json", "--trace", "--pcap=dir"]).expect("parses");
+        let CommandLine::Serve(arguments) = traced else {
+            panic!("not a switch")
+        };
+        assert_eq!(arguments.trace, Some(TraceFormat::Text));
+        assert_eq!(arguments.pcap, Some("dir".into()));
+        assert!(parse(["p4switch", "run", "a.json"]).is_err(), "no packets");
     }
 
     #[test]

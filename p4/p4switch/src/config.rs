@@ -114,6 +114,9 @@ pub enum StartError {
         /// Cause.
         source: std::io::Error,
     },
+    /// The directory for captures cannot be made.
+    #[error("Captures cannot be written")]
+    Captures(#[source] crate::pcap::PcapError),
     /// The gRPC address cannot be bound.
     #[error("The gRPC server cannot listen on {addr}")]
     Listen {

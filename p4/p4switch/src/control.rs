@@ -1,7 +1,7 @@
 //! The way from gRPC tasks and in-process callers to the thread that owns the engine.
 
 use std::sync::{
-    Arc,
+    Arc, Mutex,
     mpsc::{SyncSender, sync_channel},
 };
 
@@ -10,7 +10,7 @@ use thiserror::Error;
 use tokio::sync::{OwnedRwLockReadGuard, mpsc, oneshot};
 
 use crate::{
-    dataplane::Wake,
+    dataplane::{Core, Wake, write_now},
     device::Device,
     failure::Failure,
     operation::{Operation, Piece, Query},
@@ -18,6 +18,8 @@ use crate::{
 
 /// Requests that may wait for the engine's thread.
 const COMMANDS: usize = 64;
+/// Updates of a write that may be done on the spot.
+const SMALL: usize = 128;
 /// In-process calls that may wait for it.
 const CALLS: usize = 64;
 
@@ -84,6 +86,12 @@ pub(crate) enum Command {
         reply: oneshot::Sender<Result<Vec<Device>, Failure>>,
     },
     PacketOut(Vec<u8>),
+    /// The controller has a list of digests.
+    DigestAck {
+        /// Position in the pipeline's list.
+        digest: usize,
+        list_id: u64,
+    },
 }
 
 /// A frame with its port.
@@ -100,6 +108,11 @@ pub(crate) enum Call {
         port: u16,
         frames: SyncSender<Vec<u8>>,
     },
+    /// Takes a port down, or up again, whatever its interface says.
+    SetPort {
+        port: u16,
+        up: bool,
+    },
     Stop,
 }
 
@@ -114,6 +127,8 @@ pub(crate) struct Control {
     commands: mpsc::Sender<Command>,
     calls: SyncSender<Call>,
     wake: Arc<Wake>,
+    /// The engines, once the loop has them.
+    core: Option<Arc<Mutex<Core>>>,
 }
 
 /// The engine thread's ends of the channels.
@@ -136,9 +151,36 @@ impl Control {
                 commands,
                 calls,
                 wake,
+                core: None,
             },
             inbox,
         )
+    }
+
+    /// Lets small writes be done on the spot.
+    pub(crate) fn attach(&mut self, core: Arc<Mutex<Core>>) {
+        self.core = Some(core);
+    }
+
+    /// Sends a write; a small one is done at once if nothing waits and the engine's thread sleeps.
+    /// Two threads that wake each other take longer than a few updates.
+    pub(crate) async fn write(&self, write: Write) -> Result<(), Stopped> {
+        let nothing_waits = self.commands.capacity() == COMMANDS;
+        let write = match &self.core {
+            Some(core) if nothing_waits && write.updates.len() <= SMALL => {
+                match write_now(core, write) {
+                    Ok(wanted) => {
+                        if wanted {
+                            self.wake.wake();
+                        }
+                        return Ok(());
+                    }
+                    Err(write) => write,
+                }
+            }
+            _ => write,
+        };
+        self.send(Command::Write(write)).await
     }
 
     /// Waits for room.

@@ -19,7 +19,7 @@ mod wake;
 use std::{
     io,
     os::fd::AsFd,
-    sync::{Arc, mpsc::TryRecvError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, mpsc::TryRecvError},
     time::{Duration, Instant},
 };
 
@@ -32,6 +32,7 @@ use crate::{
     control::{Call, Command, Inbox, Write},
     device::Device,
     interface::Interface,
+    observe::Observer,
     sessions::Sessions,
     translate::Ports,
 };
@@ -57,12 +58,25 @@ pub(crate) struct Dataplane {
     epoll: Epoll,
     wake: Arc<Wake>,
     inbox: Inbox,
-    packets: Packets,
+    core: Arc<Mutex<Core>>,
     listener: Option<PacketSocket>,
+    refreshed: Instant,
+}
+
+/// The engines. The loop holds them while it works and lets go while it sleeps, so that a small
+/// write need not wake it.
+#[derive(Debug)]
+pub(crate) struct Core {
+    packets: Packets,
     /// Where writes and reads go while a saved program waits for its commit.
     saved: Option<Device>,
     job: Option<Job>,
-    refreshed: Instant,
+}
+
+/// Locks the engines.
+fn lock(core: &Mutex<Core>) -> MutexGuard<'_, Core> {
+    // A panic in the engine ends the loop or the request; what is left is as good as before.
+    core.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// What the loop is made of.
@@ -74,6 +88,7 @@ pub(crate) struct Parts {
     pub(crate) ports: Ports,
     pub(crate) interfaces: Vec<Interface>,
     pub(crate) packet_socket: Option<PacketSocket>,
+    pub(crate) observer: Observer,
     pub(crate) sessions: Arc<Sessions>,
     pub(crate) counters: Arc<Counters>,
 }
@@ -87,6 +102,7 @@ impl Dataplane {
             ports,
             interfaces,
             packet_socket,
+            observer,
             sessions,
             counters,
         } = parts;
@@ -107,19 +123,27 @@ impl Dataplane {
             epoll,
             wake,
             inbox,
-            packets: Packets::new(device, ports, interfaces, sessions, counters),
+            core: Arc::new(Mutex::new(Core {
+                packets: Packets::new(device, ports, interfaces, observer, sessions, counters),
+                saved: None,
+                job: None,
+            })),
             listener: packet_socket,
-            saved: None,
-            job: None,
             refreshed: Instant::now(),
         })
+    }
+
+    /// The engines, for small writes on the spot.
+    pub(crate) fn core(&self) -> Arc<Mutex<Core>> {
+        Arc::clone(&self.core)
     }
 
     /// Runs until it is told to stop or nobody is left who could.
     pub(crate) fn run(mut self) {
         let mut events = [EpollEvent::empty(); 64];
+        let shared = Arc::clone(&self.core);
         loop {
-            let timeout = self.timeout();
+            let timeout = self.timeout(&lock(&shared));
             let ready = match self.epoll.wait(&mut events, timeout) {
                 Ok(ready) => ready,
                 Err(nix::errno::Errno::EINTR) => 0,
@@ -129,29 +153,40 @@ impl Dataplane {
                 }
             };
             self.wake.rouse();
+            let core = &mut *lock(&shared);
             for event in &events[..ready] {
-                self.event(*event);
+                self.event(*event, core);
             }
-            if !self.control() {
+            if !self.control(core) {
                 return;
+            }
+            if core.is_due() {
+                core.packets.tick();
             }
             if self.refreshed.elapsed() >= REFRESH {
                 self.refreshed = Instant::now();
-                self.refresh_interfaces();
+                self.refresh_interfaces(core);
+                core.packets.look_at_ports();
+                core.packets.flush_captures();
             }
         }
     }
 
     /// Sleeps only if nothing waits; the sleep is announced before the last look.
-    fn timeout(&self) -> EpollTimeout {
-        let idle = self.job.is_none() && self.wake.doze() && self.inbox.commands.is_empty();
+    fn timeout(&self, core: &Core) -> EpollTimeout {
+        let idle = core.job.is_none() && self.wake.doze() && self.inbox.commands.is_empty();
         if !idle {
             return EpollTimeout::ZERO;
         }
-        EpollTimeout::try_from(REFRESH).unwrap_or(EpollTimeout::ZERO)
+        let wait = core.packets.next_tick().map_or(REFRESH, |next| {
+            let left = next.saturating_sub(core.packets.now());
+            // Whole milliseconds, upwards: waking too early would be waking twice.
+            Duration::from_millis(left.div_ceil(1000)).min(REFRESH)
+        });
+        EpollTimeout::try_from(wait).unwrap_or(EpollTimeout::ZERO)
     }
 
-    fn event(&mut self, event: EpollEvent) {
+    fn event(&mut self, event: EpollEvent, core: &mut Core) {
         match event.data() {
             WAKE => self.wake.clear(),
             LISTENER => self.accept(),
@@ -161,13 +196,13 @@ impl Dataplane {
                         token - CONNECTIONS,
                         event.events(),
                         &self.epoll,
-                        &mut self.packets,
+                        &mut core.packets,
                     );
                 }
             }
             token => {
                 let at = usize::try_from(token - INTERFACES).unwrap_or(usize::MAX);
-                self.packets.receive(at);
+                core.packets.receive(at);
             }
         }
     }
@@ -179,19 +214,20 @@ impl Dataplane {
     }
 
     /// One slice of control work; false to stop.
-    fn control(&mut self) -> bool {
+    fn control(&mut self, core: &mut Core) -> bool {
         let mut drained = false;
         for _ in 0..CALLS {
             match self.inbox.calls.try_recv() {
                 Ok(Call::Inject { frames, reply }) => {
                     let outputs = frames
                         .into_iter()
-                        .map(|(port, frame)| self.packets.inject(port, &frame))
+                        .map(|(port, frame)| core.packets.inject(port, &frame))
                         .collect();
                     // A caller that has gone wants no answer.
                     let _ = reply.send(outputs);
                 }
-                Ok(Call::Listen { port, frames }) => self.packets.listen(port, frames),
+                Ok(Call::Listen { port, frames }) => core.packets.listen(port, frames),
+                Ok(Call::SetPort { port, up }) => core.packets.set_port(port, up),
                 Ok(Call::Stop) | Err(TryRecvError::Disconnected) => return false,
                 Err(TryRecvError::Empty) => {
                     drained = true;
@@ -203,21 +239,69 @@ impl Dataplane {
             // There may be more; do not sleep before they are looked at.
             self.wake.wake();
         }
-        if let Some(job) = self.job.take() {
-            let target = self.saved.as_mut().or(self.packets.device.as_mut());
-            self.job = job.step(target);
+        core.tell_time();
+        if let Some(job) = core.job.take() {
+            let target = core.saved.as_mut().or(core.packets.device.as_mut());
+            core.job = job.step(target);
             return true;
         }
         for _ in 0..COMMANDS {
             let Ok(command) = self.inbox.commands.try_recv() else {
                 break;
             };
-            self.command(command);
-            if self.job.is_some() {
+            core.command(command);
+            if core.job.is_some() {
                 break;
             }
         }
         true
+    }
+
+    /// Reopens interfaces that came back.
+    fn refresh_interfaces(&mut self, core: &mut Core) {
+        for (token, interface) in (INTERFACES..).zip(core.packets.interfaces_mut()) {
+            if interface.refresh()
+                && let Some(socket) = interface.socket()
+                && let Err(error) = self
+                    .epoll
+                    .add(socket, EpollEvent::new(EpollFlags::EPOLLIN, token))
+            {
+                tracing::warn!(interface = interface.name(), %error, "Cannot watch the interface");
+            }
+        }
+    }
+}
+
+/// Does a small write on the spot if the loop sleeps; else gives it back. True if the loop must be
+/// woken all the same.
+pub(crate) fn write_now(core: &Mutex<Core>, write: Write) -> Result<bool, Write> {
+    let mut core = match core.try_lock() {
+        Ok(core) => core,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        Err(TryLockError::WouldBlock) => return Err(write),
+    };
+    if core.job.is_some() {
+        return Err(write);
+    }
+    let before = core.packets.next_tick();
+    core.tell_time();
+    core.write(write);
+    Ok(core.job.is_some() || core.packets.next_tick() != before)
+}
+
+impl Core {
+    /// Whether a digest or an idle entry waits to be told.
+    fn is_due(&self) -> bool {
+        let next = self.packets.next_tick();
+        next.is_some_and(|next| next <= self.packets.now())
+    }
+
+    /// Operations happen at the time of the slice.
+    fn tell_time(&mut self) {
+        let now = self.packets.now();
+        for device in self.saved.iter_mut().chain(&mut self.packets.device) {
+            device.set_now(now);
+        }
     }
 
     fn command(&mut self, command: Command) {
@@ -238,14 +322,22 @@ impl Dataplane {
                     *device,
                     place,
                 );
+                self.packets.look_at_ports();
                 // Whoever waited may have gone; what is given back is then dropped here.
                 let _ = reply.send(outcome);
             }
             Command::Commit { reply } => {
                 let outcome = control_work::commit(&mut self.packets.device, &mut self.saved);
+                self.packets.look_at_ports();
                 let _ = reply.send(outcome);
             }
             Command::PacketOut(frame) => self.packets.packet_out(&frame),
+            Command::DigestAck { digest, list_id } => {
+                if let Some(device) = &mut self.packets.device {
+                    // A list that is forgotten already needs no acknowledgement.
+                    device.learning.acknowledge(digest, list_id);
+                }
+            }
         }
     }
 
@@ -255,19 +347,5 @@ impl Dataplane {
             let target = self.saved.as_mut().or(self.packets.device.as_mut());
             job.step(target)
         });
-    }
-
-    /// Reopens interfaces that came back.
-    fn refresh_interfaces(&mut self) {
-        for (token, interface) in (INTERFACES..).zip(self.packets.interfaces_mut()) {
-            if interface.refresh()
-                && let Some(socket) = interface.socket()
-                && let Err(error) = self
-                    .epoll
-                    .add(socket, EpollEvent::new(EpollFlags::EPOLLIN, token))
-            {
-                tracing::warn!(interface = interface.name(), %error, "Cannot watch the interface");
-            }
-        }
     }
 }

@@ -4,24 +4,32 @@
 //! operation that the state does not allow, and the pieces of answers. A batch can be taken back:
 //! [`Device::apply`] notes on request how to undo what it did.
 
+mod entries;
+mod idle;
+mod learning;
 mod observe;
+mod ports;
 mod reconcile;
+mod selectors;
 mod undo;
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::Arc,
 };
 
 use p4_engine::{
-    ActionCall, CloneSession, Engine, EngineConfig, Entry, EntryAction, EntryHandle, Program,
-    Replica, TableIndex,
+    ActionCall, Engine, EngineConfig, Entry, EntryAction, EntryHandle, Program, TableIndex,
 };
 
-pub(crate) use self::undo::Undo;
+use self::{idle::IdleTimers, selectors::Selectors};
+pub(crate) use self::{
+    learning::{Learned, Learning},
+    undo::Undo,
+};
 use crate::{
     failure::Failure,
-    operation::{Cells, Change, Extra, Group, Key, Operation, ReplicaSpec, Row, Session},
+    operation::{Cells, Change, Extra, Group, Key, Operation, Session},
     pipeline::Pipeline,
 };
 
@@ -31,11 +39,16 @@ pub(crate) struct Device {
     /// Absent while a program from the command line has no p4info.
     pub(crate) pipeline: Option<Arc<Pipeline>>,
     pub(crate) engine: Engine,
+    /// Digests on their way to the controller.
+    pub(crate) learning: Learning,
     /// Only of entries that have any.
     extras: HashMap<(TableIndex, EntryHandle), Extra>,
     default_extras: BTreeMap<TableIndex, Extra>,
     groups: BTreeMap<u16, Group>,
     sessions: BTreeMap<u16, Session>,
+    selectors: Selectors,
+    idle: IdleTimers,
+    down: BTreeSet<u16>,
 }
 
 impl Device {
@@ -44,13 +57,20 @@ impl Device {
         pipeline: Option<Arc<Pipeline>>,
         config: EngineConfig,
     ) -> Self {
+        let digests = pipeline
+            .as_ref()
+            .map_or(0, |pipeline| pipeline.digests.len());
         Self {
+            learning: Learning::new(digests),
+            selectors: Selectors::new(program.profiles().len()),
             pipeline,
             engine: Engine::new(program, config),
             extras: HashMap::new(),
             default_extras: BTreeMap::new(),
             groups: BTreeMap::new(),
             sessions: BTreeMap::new(),
+            idle: IdleTimers::default(),
+            down: BTreeSet::new(),
         }
     }
 
@@ -67,90 +87,57 @@ impl Device {
         operation: Operation,
         undo: Option<&mut Vec<Undo>>,
     ) -> Result<(), Failure> {
-        match operation {
+        let back = match operation {
             Operation::Insert {
                 table,
                 entry,
-                extra,
-                counter,
+                beside,
             } => {
-                let key = undo.is_some().then(|| Key {
-                    parts: entry.key.clone(),
-                    priority: entry.priority,
-                });
-                let handle = self.engine.insert(table, entry)?;
-                if let Some(counter) = counter {
-                    self.engine.set_entry_counter(table, handle, counter)?;
-                }
-                self.set_extra(table, handle, extra);
-                if let (Some(undo), Some(key)) = (undo, key) {
-                    undo.push(Undo::Delete { table, key });
-                }
+                let key = undo.is_some().then(|| key_of(&entry));
+                self.insert(table, entry, beside)?;
+                key.map(|key| Undo::Operation(Operation::Delete { table, key }))
             }
             Operation::Modify {
                 table,
                 key,
                 action,
-                extra,
-                counter,
+                beside,
             } => {
                 let handle = self.find(table, &key)?;
-                if let Some(undo) = undo {
-                    undo.push(self.restore(table, key, handle)?);
-                }
-                if let Some(action) = action {
-                    self.engine.modify(table, handle, action)?;
-                }
-                if let Some(counter) = counter {
-                    self.engine.set_entry_counter(table, handle, counter)?;
-                }
-                self.set_extra(table, handle, extra);
+                let back = undo.is_some().then(|| self.restore(table, key, handle));
+                self.modify(table, handle, action, beside)?;
+                back
             }
             Operation::Delete { table, key } => {
                 let handle = self.find(table, &key)?;
                 let back = match undo {
-                    Some(undo) => Some((self.reinsert(table, handle)?, undo)),
+                    Some(_) => Some(self.reinsert(table, handle)?),
                     None => None,
                 };
-                self.engine.delete(table, handle)?;
-                self.extras.remove(&(table, handle));
-                if let Some((back, undo)) = back {
-                    undo.push(back);
-                }
+                self.delete(table, handle)?;
+                back
             }
             Operation::Default {
                 table,
                 call,
-                extra,
-                counter,
+                beside,
             } => {
-                if let Some(undo) = undo {
-                    undo.push(self.restore_default(table));
-                }
-                match call {
-                    Some(call) => self.engine.set_default(table, call)?,
-                    None => self.engine.reset_default(table)?,
-                }
-                if let Some(counter) = counter {
-                    self.engine.set_default_counter(table, counter)?;
-                }
-                if extra == Extra::default() {
-                    self.default_extras.remove(&table);
-                } else {
-                    self.default_extras.insert(table, extra);
-                }
+                let back = undo.is_some().then(|| self.restore_default(table));
+                self.set_default(table, call, beside)?;
+                back
             }
             Operation::DirectCounter { table, row, value } => {
-                self.direct_counter(table, row, value, undo)?;
+                self.direct_counter(table, row, value, undo.is_some())?
+            }
+            Operation::DirectMeter { table, row, config } => {
+                self.direct_meter(table, row, config, undo.is_some())?
             }
             Operation::Counter {
                 counter,
                 cells,
                 value,
             } => {
-                if let Some(undo) = undo {
-                    undo.push(self.restore_counter(counter, cells));
-                }
+                let back = undo.is_some().then(|| self.restore_counter(counter, cells));
                 let array = self.engine.counter_mut(counter);
                 match cells {
                     Cells::One(cell) => array
@@ -159,63 +146,82 @@ impl Device {
                         .ok_or_else(|| Failure::out_of_range("The counter has no such cell"))?,
                     Cells::All => array.fill(value),
                 }
+                back
+            }
+            Operation::Meter {
+                meter,
+                cells,
+                config,
+            } => {
+                let back = undo.is_some().then(|| self.restore_meter(meter, cells));
+                for cell in self.meter_cells(meter, cells) {
+                    self.engine.set_meter(meter, cell, config)?;
+                }
+                back
             }
             Operation::Register {
                 register,
                 cells,
                 value,
             } => {
-                if let Some(undo) = undo {
-                    undo.push(self.restore_register(register, cells));
-                }
+                let back = undo
+                    .is_some()
+                    .then(|| self.restore_register(register, cells));
                 for cell in self.register_cells(register, cells) {
                     self.engine.set_register(register, cell, &value)?;
                 }
+                back
             }
             Operation::Multicast { group, change } => {
                 let before = self.groups.get(&group).cloned();
+                let back = reverse(before.clone(), &change);
                 let after = changed("multicast group", group, before.is_some(), change)?;
                 self.set_group(group, after);
-                if let Some(undo) = undo {
-                    undo.push(Undo::Multicast { group, before });
-                }
+                Some(Undo::Operation(Operation::Multicast {
+                    group,
+                    change: back,
+                }))
             }
             Operation::Clone { session, change } => {
                 let before = self.sessions.get(&session).cloned();
+                let back = reverse(before.clone(), &change);
                 let after = changed("clone session", session, before.is_some(), change)?;
                 self.set_session(session, after);
-                if let Some(undo) = undo {
-                    undo.push(Undo::Clone { session, before });
-                }
+                Some(Undo::Operation(Operation::Clone {
+                    session,
+                    change: back,
+                }))
             }
-            Operation::Nothing => {}
-        }
-        Ok(())
-    }
-
-    fn direct_counter(
-        &mut self,
-        table: TableIndex,
-        row: Row,
-        value: Option<p4_engine::CounterValue>,
-        undo: Option<&mut Vec<Undo>>,
-    ) -> Result<(), Failure> {
-        match row {
-            Row::Entry(key) => {
-                let handle = self.find(table, &key)?;
-                let Some(value) = value else { return Ok(()) };
-                if let Some(undo) = undo {
-                    undo.push(self.restore(table, key, handle)?);
-                }
-                self.engine.set_entry_counter(table, handle, value)?;
+            Operation::Member {
+                profile,
+                member,
+                change,
+            } => Some(self.change_member(profile, member, change)?),
+            Operation::SelectorGroup {
+                profile,
+                group,
+                change,
+            } => Some(self.change_selector_group(profile, group, change)?),
+            Operation::ValueSet { set, members } => {
+                let before = self.engine.value_set(set).to_vec();
+                self.engine.set_value_set(set, members)?;
+                let members = before;
+                Some(Undo::Operation(Operation::ValueSet { set, members }))
             }
-            Row::Default => {
-                let Some(value) = value else { return Ok(()) };
-                if let Some(undo) = undo {
-                    undo.push(self.restore_default(table));
-                }
-                self.engine.set_default_counter(table, value)?;
+            Operation::Digest { digest, change } => {
+                let before = self.learning.config(digest);
+                let back = reverse(before, &change);
+                let after = changed("configuration of digest", digest, before.is_some(), change)?;
+                self.learning.configure(digest, after);
+                Some(Undo::Operation(Operation::Digest {
+                    digest,
+                    change: back,
+                }))
             }
+            Operation::Nothing => None,
+        };
+        if let (Some(undo), Some(back)) = (undo, back) {
+            undo.push(back);
         }
         Ok(())
     }
@@ -228,58 +234,24 @@ impl Device {
                 Failure::not_found(format!("Table {name} has no entry with this match"))
             })
     }
-
-    fn set_extra(&mut self, table: TableIndex, handle: EntryHandle, extra: Extra) {
-        if extra != Extra::default() {
-            self.extras.insert((table, handle), extra);
-        } else if !self.extras.is_empty() {
-            self.extras.remove(&(table, handle));
-        }
-    }
-
-    fn set_group(&mut self, id: u16, group: Option<Group>) {
-        let replicas = group.as_ref().map_or(&[][..], |group| &group.replicas);
-        self.engine
-            .set_multicast_group(id, engine_replicas(replicas));
-        match group {
-            Some(group) => self.groups.insert(id, group),
-            None => self.groups.remove(&id),
-        };
-    }
-
-    fn set_session(&mut self, id: u16, session: Option<Session>) {
-        match session {
-            Some(session) => {
-                self.engine.set_clone_session(
-                    id,
-                    CloneSession {
-                        replicas: engine_replicas(&session.replicas),
-                        multicast_group: None,
-                        truncate: (session.length != 0).then_some(session.length),
-                    },
-                );
-                self.sessions.insert(id, session);
-            }
-            None => {
-                self.engine.remove_clone_session(id);
-                self.sessions.remove(&id);
-            }
-        }
-    }
 }
 
-fn engine_replicas(given: &[ReplicaSpec]) -> Vec<Replica> {
-    given
-        .iter()
-        .map(|replica| Replica {
-            port: replica.port,
-            instance: replica.instance,
-        })
-        .collect()
+/// The change that takes a change back.
+fn reverse<T>(before: Option<T>, change: &Change<T>) -> Change<T> {
+    match (before, change) {
+        (Some(before), Change::Delete) => Change::Insert(before),
+        (Some(before), _) => Change::Modify(before),
+        (None, _) => Change::Delete,
+    }
 }
 
 /// What is there after a change of something that was or was not there before.
-fn changed<T>(what: &str, id: u16, before: bool, change: Change<T>) -> Result<Option<T>, Failure> {
+fn changed<T>(
+    what: &str,
+    id: impl std::fmt::Display,
+    before: bool,
+    change: Change<T>,
+) -> Result<Option<T>, Failure> {
     match (change, before) {
         (Change::Insert(_), true) => {
             Err(Failure::exists(format!("There is a {what} {id} already")))

@@ -35,6 +35,7 @@ kinds! {
     unimplemented => Unimplemented,
     aborted => Aborted,
     precondition => FailedPrecondition,
+    exhausted => ResourceExhausted,
 }
 
 impl Failure {

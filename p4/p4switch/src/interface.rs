@@ -6,6 +6,7 @@
 
 mod offload;
 mod packet_socket;
+mod ring;
 #[cfg(test)]
 mod tests;
 
@@ -74,13 +75,22 @@ impl Interface {
         &self.name
     }
 
+    /// Whether frames can leave by it, as far as the system knows.
+    pub(crate) fn is_up(&self) -> bool {
+        let state = std::fs::read_to_string(format!("/sys/class/net/{}/operstate", self.name));
+        // Interfaces without a link, such as tunnels, say "unknown".
+        state.is_ok_and(|state| matches!(state.trim(), "up" | "unknown"))
+    }
+
     pub(crate) fn socket(&self) -> Option<BorrowedFd<'_>> {
         self.socket.as_ref().map(Socket::as_fd)
     }
 
-    /// Hands over the frames that wait, as many as there are buffers.
+    /// Hands over the frames that wait, a turn of them.
     pub(crate) fn receive(&mut self, buffers: &mut ReceiveBuffers, take: &mut dyn FnMut(&[u8])) {
-        let Some(socket) = &self.socket else { return };
+        let Some(socket) = &mut self.socket else {
+            return;
+        };
         let outcome = socket.receive(buffers, &mut |received: Received<'_>| {
             finish(received.frame, received.offload, take);
         });

@@ -1,13 +1,22 @@
 //! The binary `p4switch`; see the library.
 
-use std::{error::Error, io::Write as _, process::ExitCode};
+use std::{
+    error::Error,
+    io::Write as _,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
 
-use p4switch::{Switch, cli};
+use p4switch::{
+    Handle, Observe, Stats, Switch,
+    cli::{self, CommandLine, RunArguments},
+};
 use tracing_subscriber::EnvFilter;
 
 fn main() -> ExitCode {
     let arguments = match cli::parse(std::env::args_os()) {
-        Ok(arguments) => arguments,
+        Ok(CommandLine::Serve(arguments)) => arguments,
+        Ok(CommandLine::Run(arguments)) => return run_files(&arguments),
         Err(error) => {
             // Nothing can be done about a stream that is closed.
             let _ = error.print();
@@ -31,7 +40,7 @@ fn main() -> ExitCode {
             return ExitCode::from(if error.is_usage() { 2 } else { 1 });
         }
     };
-    match run(config) {
+    match run(config, arguments.observe(), arguments.stats) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             say(error.as_ref());
@@ -40,7 +49,7 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(config: p4switch::Config) -> Result<(), Box<dyn Error>> {
+fn run(config: p4switch::Config, observe: Observe, stats: bool) -> Result<(), Box<dyn Error>> {
     // Before the threads of the switch, so that no signal finds nobody listening.
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -53,7 +62,7 @@ fn run(config: p4switch::Config) -> Result<(), Box<dyn Error>> {
             signal(SignalKind::interrupt())?,
         )
     };
-    let switch = Switch::start(config)?;
+    let switch = Switch::start_observed(config, observe)?;
     let addr = switch.grpc_addr();
     // Those who started the switch wait for this line.
     writeln!(std::io::stderr(), "ready: P4Runtime on {addr}")?;
@@ -61,11 +70,65 @@ fn run(config: p4switch::Config) -> Result<(), Box<dyn Error>> {
         tokio::select! {
             _ = signals.0.recv() => (),
             _ = signals.1.recv() => (),
+            () = rates(&switch), if stats => (),
         }
     });
     tracing::info!(stats = ?switch.stats(), "Stopping");
     switch.shutdown();
     Ok(())
+}
+
+/// Prints what went through, once a second, for ever.
+async fn rates(switch: &Handle) {
+    let mut before = (Instant::now(), switch.stats());
+    loop {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        let now = (Instant::now(), switch.stats());
+        let rate = |of: fn(&Stats) -> u64| per_second(of(&now.1) - of(&before.1), now.0 - before.0);
+        let line = format!(
+            "in {}/s, out {}/s, lost {}/s, nowhere {}/s, to the controller {}/s",
+            rate(|stats| stats.received),
+            rate(|stats| stats.sent),
+            rate(|stats| stats.not_sent),
+            rate(|stats| stats.unattached),
+            rate(|stats| stats.packet_in),
+        );
+        // Nothing can be done about a stream that is closed.
+        let _ = writeln!(std::io::stderr(), "{line}");
+        before = now;
+    }
+}
+
+fn per_second(count: u64, time: Duration) -> u128 {
+    u128::from(count) * 1_000_000 / time.as_micros().max(1)
+}
+
+/// `p4switch run`.
+fn run_files(arguments: &RunArguments) -> ExitCode {
+    let begun = Instant::now();
+    match arguments.run().run() {
+        Ok(summary) => {
+            let rate = if arguments.stats {
+                let rate = per_second(summary.packets_in, begun.elapsed());
+                format!(", {rate} packets/s")
+            } else {
+                String::new()
+            };
+            // Nothing can be done about a stream that is closed.
+            let _ = writeln!(
+                std::io::stderr(),
+                "{} packets in, {} out, {} dropped{rate}",
+                summary.packets_in,
+                summary.packets_out,
+                summary.dropped,
+            );
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            say(&error);
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Prints an error with its causes, on one line.

@@ -1,9 +1,11 @@
 //! What gRPC tasks ask of the thread that owns the engine, in the engine's own terms.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use p4_engine::{
-    ActionCall, ActionIndex, CounterIndex, CounterValue, Entry, EntryAction, KeyPart,
-    RegisterIndex, TableIndex, Value,
+    ActionCall, ActionIndex, CounterIndex, CounterValue, Entry, EntryAction, KeyPart, MeterConfig,
+    MeterIndex, ProfileIndex, RegisterIndex, TableIndex, Value, ValueSetIndex,
 };
 
 /// What P4Runtime keeps with an entry and the engine knows nothing of.
@@ -11,6 +13,71 @@ use p4_engine::{
 pub(crate) struct Extra {
     pub(crate) metadata: Bytes,
     pub(crate) controller_metadata: u64,
+    /// Nanoseconds without a hit after which the controller is told; 0 for never.
+    pub(crate) idle_timeout_ns: i64,
+}
+
+/// What an update gives beside match and action. Most give nothing.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(crate) struct Beside {
+    pub(crate) extra: Extra,
+    /// `None` leaves the counter as it is.
+    pub(crate) counter: Option<CounterValue>,
+    /// `None` makes all packets green.
+    pub(crate) meter: Option<MeterConfig>,
+    /// Stands for the action, whose group the switch makes.
+    pub(crate) set: Option<Arc<ActionSet>>,
+}
+
+/// A one-shot action set (P4Runtime 9.2.3).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct ActionSet {
+    pub(crate) actions: Vec<SetAction>,
+    /// As given; there is one mode and one way to count here.
+    pub(crate) mode: i32,
+    /// See [`ActionSet::mode`].
+    pub(crate) semantics: i32,
+}
+
+/// An action of a set.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct SetAction {
+    pub(crate) call: ActionCall,
+    /// As given; 0 where the profile disallows weights.
+    pub(crate) weight: i32,
+    pub(crate) watch: Option<Watch>,
+}
+
+/// The port that a member depends on.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Watch {
+    pub(crate) port: u16,
+    pub(crate) given: GivenPort,
+}
+
+/// A group of an action selector.
+#[derive(Clone, Default, PartialEq, Eq, Debug)]
+pub(crate) struct SelectorGroup {
+    pub(crate) members: Vec<SelectorMember>,
+    /// As given.
+    pub(crate) max_size: i32,
+}
+
+/// A member in a group.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct SelectorMember {
+    pub(crate) member: u32,
+    /// As given; 0 where the profile disallows weights.
+    pub(crate) weight: i32,
+    pub(crate) watch: Option<Watch>,
+}
+
+/// How digests are batched (P4Runtime 9.6); all times in nanoseconds.
+#[derive(Clone, Copy, Default, PartialEq, Eq, Debug)]
+pub(crate) struct DigestConfig {
+    pub(crate) max_timeout_ns: i64,
+    pub(crate) max_list_size: i32,
+    pub(crate) ack_timeout_ns: i64,
 }
 
 /// The identity of an entry inside its table.
@@ -20,7 +87,7 @@ pub(crate) struct Key {
     pub(crate) priority: i32,
 }
 
-/// Which direct counter.
+/// Which direct counter or meter.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Row {
     Entry(Key),
@@ -41,6 +108,16 @@ pub(crate) struct ReplicaSpec {
     pub(crate) port: u16,
     /// The port as given: the byte string of 1.4, or the number of earlier versions.
     pub(crate) given: GivenPort,
+    pub(crate) instance: u16,
+    /// Take its place while its port is down, the first that is up (9.5.1).
+    pub(crate) backups: Vec<BackupSpec>,
+}
+
+/// A backup of a replica.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct BackupSpec {
+    pub(crate) port: u16,
+    pub(crate) given: Bytes,
     pub(crate) instance: u16,
 }
 
@@ -80,16 +157,14 @@ pub(crate) enum Operation {
     Insert {
         table: TableIndex,
         entry: Entry,
-        extra: Extra,
-        counter: Option<CounterValue>,
+        beside: Option<Box<Beside>>,
     },
     Modify {
         table: TableIndex,
         key: Key,
         /// `None` leaves the action.
         action: Option<EntryAction>,
-        extra: Extra,
-        counter: Option<CounterValue>,
+        beside: Option<Box<Beside>>,
     },
     Delete {
         table: TableIndex,
@@ -99,8 +174,7 @@ pub(crate) enum Operation {
         table: TableIndex,
         /// `None` puts back what the program says.
         call: Option<ActionCall>,
-        extra: Extra,
-        counter: Option<CounterValue>,
+        beside: Option<Box<Beside>>,
     },
     DirectCounter {
         table: TableIndex,
@@ -108,10 +182,20 @@ pub(crate) enum Operation {
         /// `None` changes nothing but the entry must be there.
         value: Option<CounterValue>,
     },
+    DirectMeter {
+        table: TableIndex,
+        row: Row,
+        config: Option<MeterConfig>,
+    },
     Counter {
         counter: CounterIndex,
         cells: Cells,
         value: CounterValue,
+    },
+    Meter {
+        meter: MeterIndex,
+        cells: Cells,
+        config: Option<MeterConfig>,
     },
     Register {
         register: RegisterIndex,
@@ -125,6 +209,25 @@ pub(crate) enum Operation {
     Clone {
         session: u16,
         change: Change<Session>,
+    },
+    Member {
+        profile: ProfileIndex,
+        member: u32,
+        change: Change<ActionCall>,
+    },
+    SelectorGroup {
+        profile: ProfileIndex,
+        group: u32,
+        change: Change<SelectorGroup>,
+    },
+    ValueSet {
+        set: ValueSetIndex,
+        members: Vec<Value>,
+    },
+    Digest {
+        /// Position in the pipeline's list.
+        digest: usize,
+        change: Change<DigestConfig>,
     },
     /// Valid and without effect.
     Nothing,
@@ -153,11 +256,29 @@ pub(crate) enum Query {
         tables: Vec<TableIndex>,
         view: View,
     },
-    /// The direct counter of one row, which must be there.
-    DirectCounter {
+    /// The direct counter or meter of one row, which must be there.
+    Direct {
         table: TableIndex,
         row: Row,
+        view: View,
     },
+    Meters {
+        meters: Vec<MeterIndex>,
+        cells: Cells,
+    },
+    Members {
+        profiles: Vec<ProfileIndex>,
+        /// `None` reads all.
+        member: Option<u32>,
+    },
+    SelectorGroups {
+        profiles: Vec<ProfileIndex>,
+        /// `None` reads all.
+        group: Option<u32>,
+    },
+    ValueSets(Vec<ValueSetIndex>),
+    /// Positions in the pipeline's list.
+    Digests(Vec<usize>),
     Counters {
         counters: Vec<CounterIndex>,
         cells: Cells,
@@ -179,9 +300,15 @@ pub(crate) enum View {
     Entry {
         /// With `counter_data`.
         counter: bool,
+        /// With `meter_config`.
+        meter: bool,
+        /// With `time_since_last_hit`.
+        hit: bool,
     },
     /// `DirectCounterEntry`.
     DirectCounter,
+    /// `DirectMeterEntry`.
+    DirectMeter,
 }
 
 /// A piece of an answer.
@@ -207,6 +334,27 @@ pub(crate) enum Piece {
         first: usize,
         values: Vec<Value>,
     },
+    Meters {
+        meter: MeterIndex,
+        first: usize,
+        configs: Vec<Option<MeterConfig>>,
+    },
+    Members {
+        profile: ProfileIndex,
+        members: Vec<(u32, ActionCall)>,
+    },
+    SelectorGroups {
+        profile: ProfileIndex,
+        groups: Vec<(u32, SelectorGroup)>,
+    },
+    ValueSet {
+        set: ValueSetIndex,
+        members: Vec<Value>,
+    },
+    Digest {
+        digest: usize,
+        config: DigestConfig,
+    },
     Multicast {
         group: u16,
         config: Group,
@@ -221,8 +369,19 @@ pub(crate) enum Piece {
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) entry: Entry,
-    pub(crate) extra: Option<Extra>,
     pub(crate) counter: CounterValue,
+    /// Most entries have nothing of it.
+    pub(crate) rare: Option<Box<Rare>>,
+}
+
+/// What few entries have.
+#[derive(Default, Debug)]
+pub(crate) struct Rare {
+    pub(crate) extra: Extra,
+    pub(crate) meter: Option<MeterConfig>,
+    pub(crate) set: Option<Arc<ActionSet>>,
+    /// Nanoseconds since the last hit, where asked for.
+    pub(crate) idle_ns: i64,
 }
 
 /// A default entry that a read found.
@@ -231,4 +390,13 @@ pub(crate) struct FoundDefault {
     pub(crate) action: Option<EntryAction>,
     pub(crate) extra: Option<Extra>,
     pub(crate) counter: CounterValue,
+    pub(crate) meter: Option<MeterConfig>,
+}
+
+/// An entry that was not hit for as long as the controller said.
+#[derive(Debug)]
+pub(crate) struct Idle {
+    pub(crate) table: TableIndex,
+    pub(crate) entry: Entry,
+    pub(crate) extra: Extra,
 }

@@ -5,7 +5,10 @@
 //! p4info allows can never miss its object later.
 
 mod controller_header;
+mod data;
 mod device_config;
+mod names;
+mod object;
 mod register;
 mod table;
 
@@ -18,27 +21,24 @@ use std::{
 };
 
 use bytes::Bytes;
-use p4_engine::{CounterIndex, LoadError, Program, RegisterIndex};
+use p4_engine::{
+    CounterIndex, LoadError, MeterIndex, ProfileIndex, Program, RegisterIndex, ValueSetIndex,
+};
 use p4runtime_proto::p4::config::v1::{P4Info, Preamble};
 use thiserror::Error;
 
+use self::data::Types;
 pub(crate) use self::{
     controller_header::ControllerHeader,
+    data::Shape,
+    names::{Form, NamedTypes},
+    object::{Counter, Digest, GroupSize, Meter, Profile, Rates, ValueSet},
     register::{CellType, Register},
     table::{Action, Field, Scope, Table},
 };
 
 /// Counts loaded pipelines, so that a request can tell that its pipeline has gone.
 static GENERATION: AtomicU64 = AtomicU64::new(1);
-
-/// An indirect counter.
-#[derive(Debug)]
-pub(crate) struct Counter {
-    pub(crate) id: u32,
-    pub(crate) name: String,
-    pub(crate) index: CounterIndex,
-    pub(crate) size: usize,
-}
 
 /// A loaded program and how controllers name its parts.
 #[derive(Debug)]
@@ -51,10 +51,16 @@ pub(crate) struct Pipeline {
     pub(crate) tables: Vec<Table>,
     pub(crate) counters: Vec<Counter>,
     pub(crate) registers: Vec<Register>,
+    pub(crate) meters: Vec<Meter>,
+    pub(crate) profiles: Vec<Profile>,
+    pub(crate) value_sets: Vec<ValueSet>,
+    pub(crate) digests: Vec<Digest>,
+    /// Types that controllers name by strings.
+    pub(crate) named_types: NamedTypes,
     pub(crate) packet_in: Option<ControllerHeader>,
     pub(crate) packet_out: Option<ControllerHeader>,
-    /// Names of objects that this server does not program, by id.
-    pub(crate) others: BTreeMap<u32, String>,
+    /// Names of all objects, by id.
+    pub(crate) names: BTreeMap<u32, String>,
 }
 
 /// Why a pipeline was refused. The pipeline before it goes on.
@@ -110,70 +116,85 @@ impl Pipeline {
             return Err(PipelineError::NoP4Info);
         }
         let json = device_config::json(&device_config)?;
-        let program = Arc::new(Program::load(&json).map_err(PipelineError::Program)?);
+        let program = Program::load(&json).map_err(PipelineError::Program)?;
         Self::join(program, p4info, device_config, cookie)
     }
 
     /// Joins a loaded program with its p4info.
     pub(crate) fn join(
-        program: Arc<Program>,
+        mut program: Program,
         p4info: P4Info,
         device_config: Bytes,
         cookie: Option<u64>,
     ) -> Result<Self, PipelineError> {
-        let mut tables = p4info
-            .tables
-            .iter()
-            .map(|table| Table::load(table, &p4info, &program))
-            .collect::<Result<Vec<_>, _>>()?;
-        sort_by_id(&mut tables, |table| table.id)?;
-        let mut counters = p4info
-            .counters
-            .iter()
-            .map(|counter| {
-                let (id, name) = named(counter.preamble.as_ref());
-                let index = program
-                    .counter(name)
-                    .ok_or_else(|| PipelineError::Missing {
-                        kind: "counter",
-                        name: name.into(),
-                    })?;
-                let size = program.counters()[index.position()].size;
-                Ok(Counter {
-                    id,
-                    name: name.into(),
-                    index,
-                    size,
-                })
-            })
-            .collect::<Result<Vec<_>, _>>()?;
-        sort_by_id(&mut counters, |counter| counter.id)?;
-        let mut registers = p4info
-            .registers
-            .iter()
-            .map(|register| Register::load(register, &p4info, &program))
-            .collect::<Result<Vec<_>, _>>()?;
-        sort_by_id(&mut registers, |register| register.id)?;
+        for table in &p4info.tables {
+            // The JSON calls all entries const and tables as large as those are many.
+            if let Some(index) = program.table(named(table.preamble.as_ref()).1) {
+                let size = usize::try_from(table.size).unwrap_or(0);
+                let size = size.max(program.table_info(index).max_size);
+                program.declare_table(index, size, table.is_const_table);
+            }
+        }
+        let program = Arc::new(program);
+        let named_types = NamedTypes::load(&p4info);
+        let types = Types::new(&p4info, &named_types);
+        let tables = sorted(
+            p4info
+                .tables
+                .iter()
+                .map(|table| Table::load(table, &p4info, &types, &program)),
+            |table| table.id,
+        )?;
+        let counters = sorted(
+            (p4info.counters.iter()).map(|counter| Counter::load(counter, &program)),
+            |counter| counter.id,
+        )?;
+        let registers = sorted(
+            (p4info.registers.iter()).map(|register| Register::load(register, &p4info, &program)),
+            |register| register.id,
+        )?;
+        let meters = sorted(
+            (p4info.meters.iter()).map(|meter| Meter::load(meter, &program)),
+            |meter| meter.id,
+        )?;
+        let profiles = sorted(
+            (p4info.action_profiles.iter())
+                .map(|profile| Profile::load(profile, &tables, &program)),
+            |profile| profile.id,
+        )?;
+        let value_sets = sorted(
+            (p4info.value_sets.iter()).map(|set| ValueSet::load(set, &types, &program)),
+            |set| set.id,
+        )?;
+        let digests = sorted(
+            (p4info.digests.iter()).map(|digest| Digest::load(digest, &types, &program)),
+            |digest| digest.id,
+        )?;
         let header = |name| {
             p4info
                 .controller_packet_metadata
                 .iter()
                 .find(|header| named(header.preamble.as_ref()).1 == name)
-                .map(ControllerHeader::load)
+                .map(|header| ControllerHeader::load(header, &types, &program))
                 .transpose()
         };
         Ok(Self {
             generation: GENERATION.fetch_add(1, Ordering::Relaxed),
             packet_in: header("packet_in")?,
             packet_out: header("packet_out")?,
-            others: others(&p4info),
+            names: names_of(&p4info),
             program,
-            p4info,
             device_config,
             cookie,
             tables,
             counters,
             registers,
+            meters,
+            profiles,
+            value_sets,
+            digests,
+            named_types,
+            p4info,
         })
     }
 
@@ -189,6 +210,18 @@ impl Pipeline {
         by_id(&self.registers, id, |register| register.id)
     }
 
+    pub(crate) fn meter(&self, id: u32) -> Option<&Meter> {
+        by_id(&self.meters, id, |meter| meter.id)
+    }
+
+    pub(crate) fn profile(&self, id: u32) -> Option<&Profile> {
+        by_id(&self.profiles, id, |profile| profile.id)
+    }
+
+    pub(crate) fn value_set(&self, id: u32) -> Option<&ValueSet> {
+        by_id(&self.value_sets, id, |set| set.id)
+    }
+
     pub(crate) fn counter_at(&self, index: CounterIndex) -> Option<&Counter> {
         self.counters.iter().find(|counter| counter.index == index)
     }
@@ -199,15 +232,21 @@ impl Pipeline {
             .find(|register| register.index == index)
     }
 
-    /// `"name" (0x…)` of any object in p4info, for messages.
+    pub(crate) fn meter_at(&self, index: MeterIndex) -> Option<&Meter> {
+        self.meters.iter().find(|meter| meter.index == index)
+    }
+
+    pub(crate) fn profile_at(&self, index: ProfileIndex) -> Option<&Profile> {
+        self.profiles.iter().find(|profile| profile.index == index)
+    }
+
+    pub(crate) fn value_set_at(&self, index: ValueSetIndex) -> Option<&ValueSet> {
+        self.value_sets.iter().find(|set| set.index == index)
+    }
+
+    /// `name (0x…)` of any object in p4info, for messages.
     pub(crate) fn describe(&self, id: u32) -> String {
-        let name = self
-            .table(id)
-            .map(|table| &table.name)
-            .or_else(|| self.counter(id).map(|counter| &counter.name))
-            .or_else(|| self.register(id).map(|register| &register.name))
-            .or_else(|| self.others.get(&id));
-        match name {
+        match self.names.get(&id) {
             Some(name) => format!("{name} ({id:#010x})"),
             None => format!("{id:#010x}"),
         }
@@ -222,6 +261,16 @@ fn by_id<T>(list: &[T], id: u32, of: impl Fn(&T) -> u32) -> Option<&T> {
     list.binary_search_by_key(&id, of).ok().map(|at| &list[at])
 }
 
+/// A list by id; an id that is there twice is refused.
+fn sorted<T>(
+    objects: impl Iterator<Item = Result<T, PipelineError>>,
+    of: impl Fn(&T) -> u32,
+) -> Result<Vec<T>, PipelineError> {
+    let mut list = objects.collect::<Result<Vec<_>, _>>()?;
+    sort_by_id(&mut list, of)?;
+    Ok(list)
+}
+
 fn sort_by_id<T>(list: &mut [T], of: impl Fn(&T) -> u32) -> Result<(), PipelineError> {
     list.sort_by_key(&of);
     match list.windows(2).find(|pair| of(&pair[0]) == of(&pair[1])) {
@@ -230,11 +279,14 @@ fn sort_by_id<T>(list: &mut [T], of: impl Fn(&T) -> u32) -> Result<(), PipelineE
     }
 }
 
-fn others(p4info: &P4Info) -> BTreeMap<u32, String> {
-    let preambles = (p4info.action_profiles.iter().map(|object| &object.preamble))
+fn names_of(p4info: &P4Info) -> BTreeMap<u32, String> {
+    let preambles = (p4info.tables.iter().map(|object| &object.preamble))
+        .chain(p4info.action_profiles.iter().map(|object| &object.preamble))
+        .chain(p4info.counters.iter().map(|object| &object.preamble))
         .chain(p4info.direct_counters.iter().map(|object| &object.preamble))
         .chain(p4info.meters.iter().map(|object| &object.preamble))
         .chain(p4info.direct_meters.iter().map(|object| &object.preamble))
+        .chain(p4info.registers.iter().map(|object| &object.preamble))
         .chain(p4info.value_sets.iter().map(|object| &object.preamble))
         .chain(p4info.digests.iter().map(|object| &object.preamble))
         .chain(p4info.actions.iter().map(|object| &object.preamble));

@@ -2,17 +2,14 @@
 
 use std::{net::TcpListener, thread::JoinHandle, time::Duration};
 
-use p4runtime_proto::p4::v1::p4_runtime_server::P4RuntimeServer;
 use tokio::{runtime::Builder, sync::oneshot};
 use tonic::transport::{Certificate, Identity, ServerTlsConfig, server::TcpIncoming};
 
 use crate::{
     config::{StartError, Tls},
-    service::Service,
+    service::{Front, Service},
 };
 
-/// Largest request: a program of some megabytes, or half a million updates.
-const LARGEST_REQUEST: usize = 64 << 20;
 /// Requests under way on one connection.
 const REQUESTS: usize = 256;
 /// How long requests under way may take when the switch stops.
@@ -50,11 +47,11 @@ pub(crate) fn spawn(server: Server) -> Result<JoinHandle<()>, StartError> {
             .tls_config(tls_config(tls))
             .map_err(StartError::Tls)?;
     }
-    let service = P4RuntimeServer::new(service)
-        .max_decoding_message_size(LARGEST_REQUEST)
-        .max_encoding_message_size(usize::MAX);
+    let service = Front::new(service);
+    // One worker: workers that wake each other cost more than they bring at this work. Large
+    // requests step aside (`block_in_place`), so that streams are served meanwhile.
     let runtime = Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(1)
         .thread_name("p4switch-grpc")
         .enable_all()
         .build()

@@ -1,11 +1,14 @@
 //! The gRPC service: checks who asks, translates, and hands over to the engine's thread.
 
 mod configure;
+mod front;
 mod read;
 mod stream;
 mod write;
 
 use std::sync::{Arc, PoisonError, RwLock};
+
+pub(crate) use self::front::Front;
 
 use p4_engine::EngineConfig;
 use p4runtime_proto::{
@@ -26,6 +29,7 @@ use crate::{
     arbitration::RoleName,
     control::{Control, Stopped},
     pipeline::Pipeline,
+    roles::Access,
     sessions::{NotAllowed, Sessions},
     translate::Ports,
 };
@@ -98,7 +102,7 @@ impl Inner {
         &self,
         role: &RoleName,
         id: Option<&Uint128>,
-    ) -> Result<OwnedRwLockReadGuard<()>, Status> {
+    ) -> Result<(OwnedRwLockReadGuard<()>, Access), Status> {
         let admitted = self.sessions.admit(role, id.map(ElectionId::from)).await;
         admitted.map_err(|refused| match refused {
             NotAllowed::UnknownRole => {
@@ -151,24 +155,24 @@ impl P4Runtime for Service {
         &self,
         request: Request<WriteRequest>,
     ) -> Result<Response<WriteResponse>, Status> {
-        self.0.write(request.into_inner()).await.map(Response::new)
+        let request = front::raw(request.get_ref())?;
+        self.0.write(request).await.map(Response::new)
     }
 
     async fn read(
         &self,
         request: Request<ReadRequest>,
     ) -> Result<Response<Self::ReadStream>, Status> {
-        self.0.read(request.into_inner()).await.map(Response::new)
+        let request = front::raw(request.get_ref())?;
+        self.0.read(request).await.map(Response::new)
     }
 
     async fn set_forwarding_pipeline_config(
         &self,
         request: Request<SetForwardingPipelineConfigRequest>,
     ) -> Result<Response<SetForwardingPipelineConfigResponse>, Status> {
-        self.0
-            .set_pipeline(request.into_inner())
-            .await
-            .map(Response::new)
+        let request = front::raw(request.get_ref())?;
+        self.0.set_pipeline(request).await.map(Response::new)
     }
 
     async fn get_forwarding_pipeline_config(

@@ -26,6 +26,7 @@ use tonic::Status;
 use crate::{
     arbitration::{Arbitration, ClientId, Notice, Outcome, RoleName},
     pipeline::ControllerHeader,
+    roles::{Access, RoleConfig},
 };
 
 /// Messages that may wait for one controller.
@@ -122,11 +123,12 @@ impl Sessions {
         client: ClientId,
         role: &RoleName,
         id: Option<ElectionId>,
+        config: Option<Arc<RoleConfig>>,
     ) -> Result<(), Status> {
         let _one_at_a_time = self.claims.lock().await;
         {
             let mut state = self.state();
-            match state.arbitration.claim(client, role, id)? {
+            match state.arbitration.claim(client, role, id, config)? {
                 Outcome::Backup(notices) => {
                     self.notify(&mut state, notices);
                     return Ok(());
@@ -147,7 +149,7 @@ impl Sessions {
         &self,
         role: &RoleName,
         id: Option<ElectionId>,
-    ) -> Result<OwnedRwLockReadGuard<()>, NotAllowed> {
+    ) -> Result<(OwnedRwLockReadGuard<()>, Access), NotAllowed> {
         // Taken first: whoever is primary afterwards stays it until the guard is gone.
         let under_way = Arc::clone(&self.writes).read_owned().await;
         let state = self.state();
@@ -157,7 +159,41 @@ impl Sessions {
         if !state.arbitration.is_primary(role, id) {
             return Err(NotAllowed::NotPrimary);
         }
-        Ok(under_way)
+        let access = state.arbitration.access(role);
+        Ok((under_way, access))
+    }
+
+    /// What a role may do, whoever asks; `None` if nobody ever had it.
+    pub(crate) fn access(&self, role: &RoleName) -> Option<Access> {
+        let state = self.state();
+        let known = state.arbitration.knows(role);
+        known.then(|| state.arbitration.access(role))
+    }
+
+    /// Whether the client's role may send packets of the controller.
+    pub(crate) fn sends_packets(&self, client: ClientId) -> bool {
+        let state = self.state();
+        let config = state.arbitration.config_of(client);
+        config.is_none_or(|config| config.receives_packets)
+    }
+
+    /// Gives a notice about an object to the primaries that may know of it; true if any took it.
+    pub(crate) fn notice(&self, object: u32, update: Update) -> bool {
+        let message = StreamMessageResponse {
+            update: Some(update),
+        };
+        let state = self.state();
+        let mut taken = false;
+        for (primary, config) in state.arbitration.primaries() {
+            let Some(stream) = state.streams.get(&primary) else {
+                continue;
+            };
+            if config.is_none_or(|config| config.names(object)) {
+                taken |= stream.outgoing.capacity() > RESERVED
+                    && stream.outgoing.try_send(Ok(message.clone())).is_ok();
+            }
+        }
+        taken
     }
 
     /// Whether the client holds its role.
@@ -178,17 +214,20 @@ impl Sessions {
             payload: Bytes::copy_from_slice(payload),
             metadata,
         };
-        let message = StreamMessageResponse {
-            update: Some(Update::Packet(packet)),
-        };
         let state = self.state();
         let mut taken = false;
-        for primary in state.arbitration.primaries() {
+        for (primary, config) in state.arbitration.primaries() {
             let Some(stream) = state.streams.get(&primary) else {
                 continue;
             };
+            if config.is_some_and(|config| !config.takes_packet(&packet.metadata)) {
+                continue;
+            }
+            let message = StreamMessageResponse {
+                update: Some(Update::Packet(packet.clone())),
+            };
             taken |= stream.outgoing.capacity() > RESERVED
-                && stream.outgoing.try_send(Ok(message.clone())).is_ok();
+                && stream.outgoing.try_send(Ok(message)).is_ok();
         }
         taken
     }

@@ -24,6 +24,7 @@ use crate::{
     dataplane::{Counters, Dataplane, PacketSocket, Parts, Wake},
     device::Device,
     interface::Interface,
+    observe::{Observe, Observer},
     pipeline::{Pipeline, PipelineError},
     server::{self, Server},
     service::Service,
@@ -55,6 +56,14 @@ impl Switch {
     /// # Errors
     /// If the program is refused or something cannot be opened; nothing is left running then.
     pub fn start(config: Config) -> Result<Handle, StartError> {
+        Self::start_observed(config, Observe::default())
+    }
+
+    /// As [`start`](Self::start), with captures and traces of the packets.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), and if captures cannot be written.
+    pub fn start_observed(config: Config, observe: Observe) -> Result<Handle, StartError> {
         let Config {
             device_id,
             grpc_addr,
@@ -83,6 +92,9 @@ impl Switch {
                 });
             }
         }
+        let names = interfaces.iter();
+        let names = names.map(|interface| (interface.port, interface.interface.clone()));
+        let observer = Observer::new(observe, names.collect()).map_err(StartError::Captures)?;
         let interfaces = interfaces
             .into_iter()
             .map(|interface| Interface::open(interface.port, &interface.interface))
@@ -99,7 +111,7 @@ impl Switch {
         let grpc_addr = listener.local_addr().map_err(StartError::System)?;
 
         let wake = Arc::new(Wake::new().map_err(|error| StartError::System(error.into()))?);
-        let (control, inbox) = Control::new(Arc::clone(&wake));
+        let (mut control, inbox) = Control::new(Arc::clone(&wake));
         let sessions = Arc::new(Sessions::new(device_id));
         let counters = Arc::new(Counters::default());
         let dataplane = Dataplane::new(Parts {
@@ -109,10 +121,12 @@ impl Switch {
             ports,
             interfaces,
             packet_socket,
+            observer,
             sessions: Arc::clone(&sessions),
             counters: Arc::clone(&counters),
         })
         .map_err(StartError::System)?;
+        control.attach(dataplane.core());
         let service = Service::new(
             device_id,
             ports,
@@ -146,19 +160,20 @@ impl Switch {
 
 fn load(program: StartProgram, engine: &EngineConfig) -> Result<Device, StartError> {
     let StartProgram { json, p4info } = program;
-    let loaded =
+    let program =
         Program::load(&json).map_err(|error| StartError::Program(PipelineError::Program(error)))?;
-    let loaded = Arc::new(loaded);
-    let pipeline = match p4info {
-        None => None,
-        Some(bytes) => {
-            let p4info = P4Info::decode(bytes.as_slice()).map_err(StartError::P4Info)?;
-            let config = Bytes::from(json);
-            let pipeline = Pipeline::join(Arc::clone(&loaded), p4info, config, None);
-            Some(Arc::new(pipeline.map_err(StartError::Program)?))
-        }
+    let Some(p4info) = p4info else {
+        return Ok(Device::new(Arc::new(program), None, engine.clone()));
     };
-    Ok(Device::new(loaded, pipeline, engine.clone()))
+    let p4info = P4Info::decode(p4info.as_slice()).map_err(StartError::P4Info)?;
+    let pipeline =
+        Pipeline::join(program, p4info, Bytes::from(json), None).map_err(StartError::Program)?;
+    let program = Arc::clone(&pipeline.program);
+    Ok(Device::new(
+        program,
+        Some(Arc::new(pipeline)),
+        engine.clone(),
+    ))
 }
 
 fn bind_packet_socket(path: &Path) -> Result<PacketSocket, StartError> {
@@ -204,6 +219,15 @@ impl Handle {
         let (frames, receiver) = sync_channel(LISTENER_QUEUE);
         self.control.call(Call::Listen { port, frames })?;
         Ok(receiver)
+    }
+
+    /// Takes a port down, or lets it be up again, whatever its interface says: members that watch
+    /// it leave their groups, and backups of replicas take over.
+    ///
+    /// # Errors
+    /// If the switch has stopped.
+    pub fn set_port(&self, port: u16, up: bool) -> Result<(), Stopped> {
+        self.control.call(Call::SetPort { port, up })
     }
 
     /// Packets counted since the start.

@@ -4,17 +4,28 @@
 mod action;
 mod answer;
 mod array;
+mod digest;
 mod key;
+mod meter;
+mod notice;
+mod profile;
 mod query;
 mod replication;
 mod table_entry;
 mod update;
+mod value_set;
 
-pub(crate) use self::{answer::Answer, query::query, update::update};
+pub(crate) use self::{
+    answer::Answer,
+    digest::position as digest_position,
+    notice::{digest_list, idle_entries},
+    query::query,
+    update::{object_of, update},
+};
 
 use p4_engine::Value;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, pipeline::Form};
 
 /// Settings of the switch that translation depends on.
 #[derive(Clone, Copy, Debug)]
@@ -42,4 +53,21 @@ fn number(bytes: &[u8], bits: usize, what: impl Fn() -> String) -> Result<Value,
         )));
     }
     Ok(value)
+}
+
+/// A number, or a name that stands for one; a new name gets a number if `allocate` says so.
+fn written(
+    bytes: &[u8],
+    bits: usize,
+    form: &Form,
+    allocate: bool,
+    what: impl Fn() -> String,
+) -> Result<Value, Failure> {
+    match form {
+        Form::Number => number(bytes, bits, what),
+        Form::Name(_) if bytes.is_empty() => {
+            Err(Failure::invalid(format!("{} is an empty name", what())))
+        }
+        Form::Name(names) => names.number(bytes, bits, allocate),
+    }
 }

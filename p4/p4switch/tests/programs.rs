@@ -16,7 +16,7 @@ fn hash(bytes: &[u8]) -> u64 {
 #[test]
 fn compiled_programs_are_current() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/programs");
-    for name in ["switch", "wire"] {
+    for name in ["entities", "names", "switch", "wire"] {
         let read =
             |suffix: &str| fs::read(directory.join(format!("{name}{suffix}"))).expect("file");
         let current: String = [".p4", ".json", ".p4info.bin"]

@@ -58,6 +58,7 @@ impl Engine {
                 .resize(state.meters.len().max(at + 1), Meter::default());
             state.meters[at] = Meter::default();
         }
+        state.rows.touch(row, self.now_us);
         Ok(state.rows.handle(row))
     }
 
@@ -201,6 +202,15 @@ impl Engine {
             .rows
             .set_counter(row, value);
         Ok(())
+    }
+
+    /// When the entry was hit last, or written if it was not hit since; microseconds on the clock of
+    /// [`Engine::process`]. `None` if the entry is gone or its table supports no idle timeouts.
+    #[must_use]
+    pub fn last_hit(&self, table: TableIndex, handle: EntryHandle) -> Option<u64> {
+        let state = &self.state.tables[table.position()];
+        let row = state.rows.row(handle)?;
+        state.rows.seen(row)
     }
 
     /// The direct counter of the default action: packets that missed.

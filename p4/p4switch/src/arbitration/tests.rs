@@ -24,7 +24,7 @@ fn told(to: ClientId, highest: Option<ElectionId>, code: Code) -> Notice {
 /// Claims and, if it won, enthrones.
 fn claim(arbitration: &mut Arbitration, client: ClientId, election: u128) -> Vec<Notice> {
     match arbitration
-        .claim(client, &default_role(), id(election))
+        .claim(client, &default_role(), id(election), None)
         .expect("accepted")
     {
         Outcome::Backup(notices) => notices,
@@ -54,7 +54,13 @@ fn the_highest_id_wins_and_others_are_told() {
     );
     assert!(!arbitration.is_primary(&default_role(), id(5)));
     assert!(arbitration.is_primary(&default_role(), id(9)));
-    assert_eq!(arbitration.primaries().collect::<Vec<_>>(), [C]);
+    assert_eq!(
+        arbitration
+            .primaries()
+            .map(|(client, _)| client)
+            .collect::<Vec<_>>(),
+        [C]
+    );
 }
 
 #[test]
@@ -94,7 +100,7 @@ fn ids_are_unique_among_live_clients() {
     let mut arbitration = Arbitration::default();
     claim(&mut arbitration, A, 5);
     assert_eq!(
-        arbitration.claim(B, &default_role(), id(5)),
+        arbitration.claim(B, &default_role(), id(5), None),
         Err(ClaimError::Taken(ElectionId(5), String::new()))
     );
     // The same client may repeat its own.
@@ -107,7 +113,7 @@ fn ids_are_unique_among_live_clients() {
 fn a_client_without_id_is_never_primary() {
     let mut arbitration = Arbitration::default();
     assert_eq!(
-        arbitration.claim(A, &default_role(), None),
+        arbitration.claim(A, &default_role(), None, None),
         Ok(Outcome::Backup(vec![told(A, None, Code::NotFound)]))
     );
     // An id of zero is an id.
@@ -128,13 +134,13 @@ fn roles_are_apart() {
     assert!(!arbitration.knows(&other));
     claim(&mut arbitration, A, 5);
     assert!(
-        matches!(arbitration.claim(B, &other, id(5)), Ok(Outcome::Winner(none)) if none.is_empty())
+        matches!(arbitration.claim(B, &other, id(5), None), Ok(Outcome::Winner(none)) if none.is_empty())
     );
     arbitration.enthrone(B, &other);
     assert!(arbitration.is_primary(&other, id(5)));
     assert!(arbitration.is_primary(&default_role(), id(5)));
     assert_eq!(
-        arbitration.claim(B, &default_role(), id(6)),
+        arbitration.claim(B, &default_role(), id(6), None),
         Err(ClaimError::RoleChanged("telemetry".to_owned()))
     );
     assert_ne!(RoleName::new("", 7), RoleName::new("", 8));
@@ -145,7 +151,7 @@ fn a_winner_that_left_in_between_is_not_enthroned() {
     let mut arbitration = Arbitration::default();
     claim(&mut arbitration, A, 1);
     assert!(matches!(
-        arbitration.claim(B, &default_role(), id(2)),
+        arbitration.claim(B, &default_role(), id(2), None),
         Ok(Outcome::Winner(_))
     ));
     assert!(
@@ -164,22 +170,22 @@ fn clients_and_roles_are_bounded() {
         claim(&mut arbitration, ClientId(client as u64), client as u128);
     }
     assert!(matches!(
-        arbitration.claim(ClientId(1000), &default_role(), None),
+        arbitration.claim(ClientId(1000), &default_role(), None, None),
         Err(ClaimError::TooManyClients(_))
     ));
     for role in 1..ROLES {
         let name = RoleName::new("", role as u64);
         arbitration
-            .claim(ClientId(2000 + role as u64), &name, None)
+            .claim(ClientId(2000 + role as u64), &name, None, None)
             .expect("room");
     }
     let name = RoleName::new("", ROLES as u64);
     assert_eq!(
-        arbitration.claim(ClientId(1), &name, None),
+        arbitration.claim(ClientId(1), &name, None, None),
         Err(ClaimError::RoleChanged(String::new()))
     );
     assert_eq!(
-        arbitration.claim(ClientId(9999), &name, None),
+        arbitration.claim(ClientId(9999), &name, None, None),
         Err(ClaimError::TooManyRoles)
     );
 }

@@ -1,7 +1,7 @@
 //! Frames into the engine, and where its frames go.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         mpsc::{SyncSender, TrySendError},
@@ -10,14 +10,17 @@ use std::{
 };
 
 use p4_engine::Outputs;
+use p4runtime_proto::p4::v1::stream_message_response::Update;
 
 use super::stats::Counters;
 use crate::{
     control::PortFrame,
-    device::Device,
+    device::{Device, Learned},
     interface::{Interface, ReceiveBuffers},
+    observe::Observer,
+    pipeline::Pipeline,
     sessions::Sessions,
-    translate::Ports,
+    translate::{Ports, digest_list, idle_entries},
 };
 
 /// The running program with the ports round it.
@@ -30,7 +33,10 @@ pub(crate) struct Packets {
     by_port: BTreeMap<u16, usize>,
     /// In-process receivers of ports without interface.
     listeners: BTreeMap<u16, SyncSender<Vec<u8>>>,
+    /// Ports that were taken down by hand.
+    taken_down: BTreeSet<u16>,
     buffers: ReceiveBuffers,
+    observer: Observer,
     outputs: Outputs,
     /// For each interface, which of the outputs are its.
     queues: Vec<Vec<usize>>,
@@ -44,6 +50,7 @@ impl Packets {
         device: Option<Device>,
         ports: Ports,
         interfaces: Vec<Interface>,
+        observer: Observer,
         sessions: Arc<Sessions>,
         counters: Arc<Counters>,
     ) -> Self {
@@ -58,8 +65,10 @@ impl Packets {
             queues: vec![Vec::new(); interfaces.len()],
             by_port,
             listeners: BTreeMap::new(),
+            taken_down: BTreeSet::new(),
             buffers: ReceiveBuffers::new(if interfaces.is_empty() { 0 } else { 64 }),
             interfaces,
+            observer,
             outputs: Outputs::new(),
             sessions,
             counters,
@@ -83,15 +92,26 @@ impl Packets {
         let port = interface.port();
         let now = Self::now_us(self.started);
         self.outputs.clear();
-        let (device, outputs, counters) = (&mut self.device, &mut self.outputs, &self.counters);
-        interface.receive(&mut self.buffers, &mut |frame| match device {
-            Some(device) => {
-                counters.received.add(1);
-                device.engine.process(port, frame, now, outputs);
+        let (device, outputs) = (&mut self.device, &mut self.outputs);
+        let observer = &mut self.observer;
+        let mut taken = 0;
+        interface.receive(&mut self.buffers, &mut |frame| {
+            taken += 1;
+            if let Some(device) = device {
+                observer.process(&mut device.engine, port, frame, now, outputs);
             }
-            None => counters.no_program.add(1),
         });
+        match self.device {
+            Some(_) => self.counters.received.add(taken),
+            None => self.counters.no_program.add(taken),
+        }
         self.deliver();
+        self.learn(now);
+    }
+
+    /// The time of the engine's clock, in microseconds.
+    pub(super) fn now(&self) -> u64 {
+        Self::now_us(self.started)
     }
 
     /// Takes a packet of the controller; its frames leave by interfaces and listeners.
@@ -100,6 +120,7 @@ impl Packets {
             self.outputs.clear();
             self.process(cpu, frame);
             self.deliver();
+            self.learn(self.now());
         }
     }
 
@@ -117,7 +138,9 @@ impl Packets {
     pub(super) fn inject_with(&mut self, port: u16, frame: &[u8]) -> &Outputs {
         self.outputs.clear();
         self.process(port, frame);
+        self.learn(self.now());
         for output in self.outputs.frames() {
+            self.observer.sent(output.port, &output.bytes);
             if self.ports.cpu == Some(output.port) {
                 packet_in(
                     &self.sessions,
@@ -130,9 +153,115 @@ impl Packets {
         &self.outputs
     }
 
+    /// Hands on what the last packets taught.
+    fn learn(&mut self, now_us: u64) {
+        if self.outputs.digests().is_empty() {
+            return;
+        }
+        let Some(device) = &mut self.device else {
+            return;
+        };
+        let Some(pipeline) = device.pipeline.clone() else {
+            return;
+        };
+        let mut ready = Vec::new();
+        for digest in self.outputs.take_digests() {
+            let at = digest.digest.position();
+            let known = pipeline
+                .digests
+                .iter()
+                .position(|own| own.lists.contains(&at));
+            if let Some(known) = known {
+                let learning = &mut device.learning;
+                learning.take(known, digest.fields, now_us, &mut ready);
+            }
+        }
+        device.learning.flush(now_us, &mut ready);
+        self.counters.digests_lost.add(device.learning.take_lost());
+        self.tell(&pipeline, ready);
+    }
+
+    fn tell(&self, pipeline: &Pipeline, ready: Vec<Learned>) {
+        for learned in ready {
+            let messages = learned.messages.len();
+            let Some(list) = digest_list(pipeline, learned) else {
+                continue;
+            };
+            if self.sessions.notice(list.digest_id, Update::Digest(list)) {
+                self.counters.digests.add(messages);
+            } else {
+                self.counters.digests_lost.add(messages);
+            }
+        }
+    }
+
+    /// Sends what its time has come for: digests that waited, entries that were not hit.
+    pub(super) fn tick(&mut self) {
+        let now = self.now();
+        let Some(device) = &mut self.device else {
+            return;
+        };
+        device.set_now(now);
+        let Some(pipeline) = device.pipeline.clone() else {
+            return;
+        };
+        let mut ready = Vec::new();
+        if device.learning.next_us().is_some_and(|next| next <= now) {
+            device.learning.flush(now, &mut ready);
+        }
+        let mut idle = Vec::new();
+        if device.next_idle_us().is_some_and(|next| next <= now) {
+            idle = device.take_idle();
+        }
+        self.tell(&pipeline, ready);
+        // One notice for each table: roles may know of some tables only.
+        idle.sort_by_key(|idle| idle.table);
+        while let Some(first) = idle.first() {
+            let table = first.table;
+            let rest = idle.split_off(idle.partition_point(|idle| idle.table <= table));
+            if let Some(notice) = idle_entries(&pipeline, std::mem::replace(&mut idle, rest)) {
+                let id = notice.table_entry.first().map_or(0, |entry| entry.table_id);
+                self.sessions
+                    .notice(id, Update::IdleTimeoutNotification(notice));
+            }
+        }
+    }
+
+    /// Writes captures that wait in memory.
+    pub(super) fn flush_captures(&mut self) {
+        self.observer.flush();
+    }
+
+    /// When [`Packets::tick`] has something to do, on the engine's clock.
+    pub(super) fn next_tick(&self) -> Option<u64> {
+        let device = self.device.as_ref()?;
+        let (digests, idle) = (device.learning.next_us(), device.next_idle_us());
+        digests.into_iter().chain(idle).min()
+    }
+
     /// Attaches an in-process receiver to a port.
     pub(super) fn listen(&mut self, port: u16, frames: SyncSender<Vec<u8>>) {
         self.listeners.insert(port, frames);
+    }
+
+    /// Takes a port down, or lets its interface decide again.
+    pub(super) fn set_port(&mut self, port: u16, up: bool) {
+        if up {
+            self.taken_down.remove(&port);
+        } else {
+            self.taken_down.insert(port);
+        }
+        self.look_at_ports();
+    }
+
+    /// Tells the program which ports are down.
+    pub(super) fn look_at_ports(&mut self) {
+        let mut down = self.taken_down.clone();
+        let interfaces = self.interfaces.iter();
+        down.extend((interfaces.filter(|interface| !interface.is_up())).map(Interface::port));
+        if let Some(device) = &mut self.device {
+            device.set_down(&down);
+        }
     }
 
     fn process(&mut self, port: u16, frame: &[u8]) {
@@ -140,7 +269,8 @@ impl Packets {
             Some(device) => {
                 self.counters.received.add(1);
                 let now = Self::now_us(self.started);
-                device.engine.process(port, frame, now, &mut self.outputs);
+                let (engine, outputs) = (&mut device.engine, &mut self.outputs);
+                self.observer.process(engine, port, frame, now, outputs);
             }
             None => self.counters.no_program.add(1),
         }
@@ -148,6 +278,11 @@ impl Packets {
 
     /// Sends the outputs where they go, in order for each port.
     fn deliver(&mut self) {
+        if self.observer.captures() {
+            for output in self.outputs.frames() {
+                self.observer.sent(output.port, &output.bytes);
+            }
+        }
         for (at, output) in self.outputs.frames().iter().enumerate() {
             if self.ports.cpu == Some(output.port) {
                 packet_in(

@@ -37,6 +37,10 @@ counters! {
     packet_in,
     /// Packets for a controller that no primary could take.
     packet_in_lost,
+    /// Digests that went to a controller, in lists.
+    digests,
+    /// Digests that no primary could take, or that were too many.
+    digests_lost,
     /// Frames that came while there was no program.
     no_program,
 }

@@ -1,11 +1,11 @@
 //! Answers to queries.
 
-use p4_engine::{CounterValue, Entry, EntryAction, EntryHandle, TableIndex};
+use p4_engine::{Entry, EntryAction, EntryHandle, ProfileIndex, TableIndex};
 
 use super::Device;
 use crate::{
     failure::Failure,
-    operation::{Cells, Extra, Filter, Found, FoundDefault, Piece, Query, Row, View},
+    operation::{Cells, Extra, Filter, Found, FoundDefault, Piece, Query, Rare, Row, View},
 };
 
 /// Rows or cells in one piece.
@@ -42,9 +42,48 @@ impl Device {
                     }
                 }
             }
-            Query::DirectCounter { table, row } => {
-                let piece = self.one_counter(*table, row)?;
+            Query::Direct { table, row, view } => {
+                let piece = self.one_row(*table, row, *view)?;
                 emit(piece);
+            }
+            Query::Meters { meters, cells } => {
+                for meter in meters {
+                    let range = self.meter_cells(*meter, *cells);
+                    let end = range.end;
+                    for first in range.step_by(PIECE) {
+                        let cells = first..end.min(first + PIECE);
+                        let configs = cells.map(|cell| self.engine.meter(*meter, cell)).collect();
+                        if !emit(Piece::Meters {
+                            meter: *meter,
+                            first,
+                            configs,
+                        }) {
+                            return Ok(());
+                        }
+                    }
+                }
+            }
+            Query::Members { profiles, member } => {
+                self.members(profiles, *member, emit);
+            }
+            Query::SelectorGroups { profiles, group } => {
+                self.selector_groups(profiles, *group, emit);
+            }
+            Query::ValueSets(sets) => {
+                for set in sets {
+                    let members = self.engine.value_set(*set).to_vec();
+                    if !emit(Piece::ValueSet { set: *set, members }) {
+                        break;
+                    }
+                }
+            }
+            Query::Digests(digests) => {
+                for digest in digests {
+                    if let Some(config) = self.learning.config(*digest) {
+                        let digest = *digest;
+                        emit(Piece::Digest { digest, config });
+                    }
+                }
             }
             Query::Counters { counters, cells } => {
                 for counter in counters {
@@ -126,7 +165,7 @@ impl Device {
             let entry = self.engine.entry(table, handle);
             let rows: Vec<_> = entry
                 .filter(|entry| self.passes(filter, table, handle, entry))
-                .map(|entry| self.found(table, handle, entry))
+                .map(|entry| self.found(table, handle, view, entry))
                 .into_iter()
                 .collect();
             return Ok(emit(Piece::Entries { table, view, rows }));
@@ -136,7 +175,7 @@ impl Device {
             if !self.passes(filter, table, handle, &entry) {
                 continue;
             }
-            rows.push(self.found(table, handle, entry));
+            rows.push(self.found(table, handle, view, entry));
             if rows.len() == PIECE {
                 let full = std::mem::replace(&mut rows, Vec::with_capacity(PIECE));
                 if !emit(Piece::Entries {
@@ -179,16 +218,25 @@ impl Device {
             })
     }
 
-    fn found(&self, table: TableIndex, handle: EntryHandle, entry: Entry) -> Found {
-        let extra = if self.extras.is_empty() {
-            None
-        } else {
-            self.extras.get(&(table, handle)).cloned()
-        };
+    fn found(&self, table: TableIndex, handle: EntryHandle, view: View, entry: Entry) -> Found {
+        let mut rare: Option<Box<Rare>> = None;
+        if let Some(extra) = self.extra_of(table, handle) {
+            rare.get_or_insert_default().extra = extra.clone();
+        }
+        if let Some(set) = self.selectors.set_of(table, handle) {
+            rare.get_or_insert_default().set = Some(set.clone());
+        }
+        if matches!(view, View::DirectMeter | View::Entry { meter: true, .. }) {
+            rare.get_or_insert_default().meter = self.engine.entry_meter(table, handle);
+        }
+        if matches!(view, View::Entry { hit: true, .. }) {
+            let idle = self.idle_us(table, handle).saturating_mul(1000);
+            rare.get_or_insert_default().idle_ns = i64::try_from(idle).unwrap_or(i64::MAX);
+        }
         Found {
             entry,
-            extra,
             counter: self.engine.entry_counter(table, handle),
+            rare,
         }
     }
 
@@ -197,11 +245,11 @@ impl Device {
             action: self.engine.default_action(table),
             extra: self.default_extras.get(&table).cloned(),
             counter: self.engine.default_counter(table),
+            meter: self.engine.default_meter(table),
         }
     }
 
-    fn one_counter(&self, table: TableIndex, row: &Row) -> Result<Piece, Failure> {
-        let view = View::DirectCounter;
+    fn one_row(&self, table: TableIndex, row: &Row, view: View) -> Result<Piece, Failure> {
         match row {
             Row::Default => Ok(Piece::Default {
                 table,
@@ -212,7 +260,7 @@ impl Device {
                 let handle = self.find(table, key)?;
                 let entry = self.engine.entry(table, handle);
                 let rows = entry
-                    .map(|entry| self.found(table, handle, entry))
+                    .map(|entry| self.found(table, handle, view, entry))
                     .into_iter()
                     .collect();
                 Ok(Piece::Entries { table, view, rows })
@@ -220,13 +268,53 @@ impl Device {
         }
     }
 
-    /// The extra of an entry, for those who copy it.
-    pub(super) fn extra_of(&self, table: TableIndex, handle: EntryHandle) -> Option<&Extra> {
-        self.extras.get(&(table, handle))
+    fn members(
+        &self,
+        profiles: &[ProfileIndex],
+        wanted: Option<u32>,
+        emit: &mut dyn FnMut(Piece) -> bool,
+    ) {
+        // Members of one-shot sets are the switch's own.
+        let explicit = profiles
+            .iter()
+            .filter(|profile| !self.selectors.one_shot(**profile));
+        for profile in explicit {
+            let found: Vec<_> = (self.engine.members(*profile))
+                .filter(|(id, _)| wanted.is_none_or(|wanted| wanted == *id))
+                .map(|(id, call)| (id, call.clone()))
+                .collect();
+            for members in found.chunks(PIECE) {
+                let (profile, members) = (*profile, members.to_vec());
+                if !emit(Piece::Members { profile, members }) {
+                    return;
+                }
+            }
+        }
     }
 
-    /// The direct counter of an entry, for those who copy it.
-    pub(super) fn counter_of(&self, table: TableIndex, handle: EntryHandle) -> CounterValue {
-        self.engine.entry_counter(table, handle)
+    fn selector_groups(
+        &self,
+        profiles: &[ProfileIndex],
+        wanted: Option<u32>,
+        emit: &mut dyn FnMut(Piece) -> bool,
+    ) {
+        for profile in profiles {
+            for (id, group) in self.selectors.groups(*profile) {
+                if wanted.is_none_or(|wanted| wanted == *id) {
+                    let (profile, groups) = (*profile, vec![(*id, group.clone())]);
+                    if !emit(Piece::SelectorGroups { profile, groups }) {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The extra of an entry, for those who copy it.
+    pub(super) fn extra_of(&self, table: TableIndex, handle: EntryHandle) -> Option<&Extra> {
+        if self.extras.is_empty() {
+            return None;
+        }
+        self.extras.get(&(table, handle))
     }
 }

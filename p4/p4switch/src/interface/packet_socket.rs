@@ -1,7 +1,7 @@
-//! Packet sockets of Linux (packet(7)), in batches.
+//! Packet sockets of Linux (packet(7)): a ring of frames in, batches of frames out.
 //!
-//! This is the one module of the crate with `unsafe`: no safe crate offers `recvmmsg` with the
-//! auxiliary data of packet sockets, nor their socket options.
+//! With [`ring`](super::ring) the one place of the crate with `unsafe`: no safe crate offers
+//! `recvmmsg` with the auxiliary data of packet sockets, nor their socket options.
 #![expect(unsafe_code, reason = "system calls that no safe crate wraps")]
 
 use std::{
@@ -13,7 +13,10 @@ use std::{
 
 use libc::{c_int, c_void};
 
-use super::offload::{Checksum, Offload, Segments};
+use super::{
+    offload::{Checksum, Offload, Segments},
+    ring::{Next, Ring, Slot},
+};
 
 /// `AF_PACKET` as the address structure has it.
 const FAMILY: libc::sa_family_t = 17;
@@ -37,10 +40,16 @@ const FRAME: usize = 65536 + 256;
 const SOCKET_BUFFER: c_int = 16 << 20;
 /// Frames that one system call sends.
 const SEND: usize = 64;
+/// Frames that are taken from a ring before others have their turn.
+const TURN: usize = 256;
 
 /// A socket bound to one interface.
 #[derive(Debug)]
-pub(super) struct Socket(OwnedFd);
+pub(super) struct Socket {
+    fd: OwnedFd,
+    /// Absent where the system gives none.
+    ring: Option<Ring>,
+}
 
 /// A frame with what is left to do on it.
 #[derive(Debug)]
@@ -84,7 +93,8 @@ impl Socket {
             return Err(io::Error::last_os_error());
         }
         // SAFETY: the descriptor is open and nobody else owns it.
-        let socket = Self(unsafe { OwnedFd::from_raw_fd(fd) });
+        let fd = unsafe { OwnedFd::from_raw_fd(fd) };
+        let mut socket = Self { fd, ring: None };
         let index = c_int::try_from(index).map_err(|_| io::ErrorKind::InvalidInput)?;
         let on: c_int = 1;
         socket.set(libc::SOL_PACKET, libc::PACKET_AUXDATA, &on)?;
@@ -99,6 +109,15 @@ impl Socket {
                 .set(libc::SOL_SOCKET, force, &SOCKET_BUFFER)
                 .or_else(|_| socket.set(libc::SOL_SOCKET, plain, &SOCKET_BUFFER))?;
         }
+        // Frames leave at once; there is nothing to queue for.
+        socket.set(libc::SOL_PACKET, libc::PACKET_QDISC_BYPASS, &on)?;
+        socket.ring = match Ring::new(socket.fd.as_fd(), VNET_HEADER) {
+            Ok(ring) => Some(ring),
+            Err(error) => {
+                tracing::warn!(%error, "There is no receive ring; packets come by system calls");
+                None
+            }
+        };
         // SAFETY: `sockaddr_ll` is plain data for which zero is a valid value.
         let mut address: libc::sockaddr_ll = unsafe { zeroed() };
         address.sll_family = FAMILY;
@@ -106,7 +125,7 @@ impl Socket {
         address.sll_ifindex = index;
         let length = length_of::<libc::sockaddr_ll>();
         // SAFETY: the pointer is to a live `sockaddr_ll` of the length given.
-        let bound = unsafe { libc::bind(fd, from_ref(&address).cast(), length) };
+        let bound = unsafe { libc::bind(socket.fd.as_raw_fd(), from_ref(&address).cast(), length) };
         if bound < 0 {
             return Err(io::Error::last_os_error());
         }
@@ -119,98 +138,27 @@ impl Socket {
     }
 
     fn set<T: Copy>(&self, level: c_int, name: c_int, value: &T) -> io::Result<()> {
-        let (fd, length) = (self.0.as_raw_fd(), length_of::<T>());
-        // SAFETY: the pointer is to a live value of the length given; the kernel copies it.
-        let done = unsafe { libc::setsockopt(fd, level, name, from_ref(value).cast(), length) };
-        if done < 0 {
-            Err(io::Error::last_os_error())
-        } else {
-            Ok(())
-        }
+        set_option(self.fd.as_fd(), level, name, value)
     }
 
-    /// Takes the frames that wait, as many as there are buffers.
+    /// Takes the frames that wait, a turn of them.
     pub(super) fn receive(
-        &self,
+        &mut self,
         buffers: &mut ReceiveBuffers,
         take: &mut dyn FnMut(Received<'_>),
     ) -> io::Result<()> {
-        let ReceiveBuffers {
-            frames,
-            headers,
-            controls,
-        } = buffers;
-        let count = frames.len();
-        let mut parts: Vec<[libc::iovec; 2]> = headers
-            .iter_mut()
-            .zip(frames.iter_mut())
-            .map(|(header, frame)| {
-                let frame = &mut frame[HEADROOM..];
-                [
-                    part(header.as_mut_ptr(), header.len()),
-                    part(frame.as_mut_ptr(), frame.len()),
-                ]
-            })
-            .collect();
-        let mut messages: Vec<libc::mmsghdr> = parts
-            .iter_mut()
-            .zip(controls.iter_mut())
-            .map(|(parts, control)| {
-                // SAFETY: `mmsghdr` is plain data for which zero is a valid value.
-                let mut message: libc::mmsghdr = unsafe { zeroed() };
-                message.msg_hdr.msg_iov = parts.as_mut_ptr();
-                message.msg_hdr.msg_iovlen = parts.len();
-                message.msg_hdr.msg_control = from_mut(control).cast();
-                message.msg_hdr.msg_controllen = size_of::<Control>();
-                message
-            })
-            .collect();
-        let fd = self.0.as_raw_fd();
-        let limit = u32::try_from(count).unwrap_or(0);
-        // SAFETY: every message points to parts, and these to buffers, that outlive the call, with
-        // their true lengths; nothing else touches them meanwhile.
-        let got = unsafe {
-            libc::recvmmsg(
-                fd,
-                messages.as_mut_ptr(),
-                limit,
-                libc::MSG_DONTWAIT,
-                null_mut(),
-            )
+        let Some(ring) = &mut self.ring else {
+            let all = buffers.frames.len();
+            return receive_queued(self.fd.as_fd(), buffers, all, take);
         };
-        let Ok(got) = usize::try_from(got) else {
-            let error = io::Error::last_os_error();
-            let later = matches!(
-                error.kind(),
-                io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-            );
-            return if later { Ok(()) } else { Err(error) };
-        };
-        let filled = messages
-            .iter()
-            .zip(headers.iter().zip(frames.iter_mut()))
-            .take(got);
-        for (message, (header, buffer)) in filled {
-            let whole = message.msg_hdr.msg_flags & libc::MSG_TRUNC == 0;
-            let length = (message.msg_len as usize).checked_sub(VNET_HEADER);
-            let (Some(length), true) = (length, whole) else {
-                continue;
-            };
-            let mut offload = offload(header);
-            let frame = match vlan_tag(&message.msg_hdr) {
-                Some(tag) if length >= 12 => {
-                    buffer.copy_within(HEADROOM..HEADROOM + 12, 0);
-                    buffer[12..12 + VLAN_TAG].copy_from_slice(&tag);
-                    if let Some(checksum) = &mut offload.checksum {
-                        checksum.start += VLAN_TAG;
-                    }
-                    &mut buffer[..HEADROOM + length]
-                }
-                _ => &mut buffer[HEADROOM..HEADROOM + length],
-            };
-            take(Received { frame, offload });
-        }
-        Ok(())
+        ring.take(TURN, VNET_HEADER, |next| {
+            match next {
+                Next::Frame(slot) => received(slot, take),
+                Next::Queued => return receive_queued(self.fd.as_fd(), buffers, 1, take),
+                Next::Lost => {}
+            }
+            Ok(())
+        })
     }
 
     /// Sends frames; returns how many the kernel took.
@@ -238,7 +186,7 @@ impl Socket {
             })
             .collect();
         let limit = u32::try_from(messages.len()).unwrap_or(0);
-        let fd = self.0.as_raw_fd();
+        let fd = self.fd.as_raw_fd();
         // SAFETY: every message points to parts, and these to buffers, that outlive the call, with
         // their true lengths; the kernel only reads them.
         let sent = unsafe { libc::sendmmsg(fd, messages.as_mut_ptr(), limit, libc::MSG_DONTWAIT) };
@@ -248,8 +196,132 @@ impl Socket {
 
 impl AsFd for Socket {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
+}
+
+/// Sets a socket option.
+pub(super) fn set_option<T: Copy>(
+    socket: BorrowedFd<'_>,
+    level: c_int,
+    name: c_int,
+    value: &T,
+) -> io::Result<()> {
+    let (fd, length) = (socket.as_raw_fd(), length_of::<T>());
+    // SAFETY: the pointer is to a live value of the length given; the kernel copies it.
+    let done = unsafe { libc::setsockopt(fd, level, name, from_ref(value).cast(), length) };
+    if done < 0 {
+        Err(io::Error::last_os_error())
+    } else {
+        Ok(())
+    }
+}
+
+/// Hands on a frame from its slot.
+fn received(slot: Slot<'_>, take: &mut dyn FnMut(Received<'_>)) {
+    let Slot { bytes, vlan } = slot;
+    let Some(header) = bytes.first_chunk::<VNET_HEADER>() else {
+        return;
+    };
+    let mut offload = offload(header);
+    let frame = match vlan {
+        // The virtio header in front is read already, so there is room for the tag.
+        Some((kind, tag)) if bytes.len() >= VNET_HEADER + 12 => {
+            bytes.copy_within(VNET_HEADER..VNET_HEADER + 12, VNET_HEADER - VLAN_TAG);
+            bytes[VNET_HEADER + 8..VNET_HEADER + 10].copy_from_slice(&kind.to_be_bytes());
+            bytes[VNET_HEADER + 10..VNET_HEADER + 12].copy_from_slice(&tag.to_be_bytes());
+            if let Some(checksum) = &mut offload.checksum {
+                checksum.start += VLAN_TAG;
+            }
+            &mut bytes[VNET_HEADER - VLAN_TAG..]
+        }
+        _ => &mut bytes[VNET_HEADER..],
+    };
+    take(Received { frame, offload });
+}
+
+/// Takes frames that wait in the socket's queue, at most `limit` and as many as there are buffers.
+fn receive_queued(
+    socket: BorrowedFd<'_>,
+    buffers: &mut ReceiveBuffers,
+    limit: usize,
+    take: &mut dyn FnMut(Received<'_>),
+) -> io::Result<()> {
+    let ReceiveBuffers {
+        frames,
+        headers,
+        controls,
+    } = buffers;
+    let mut parts: Vec<[libc::iovec; 2]> = headers
+        .iter_mut()
+        .zip(frames.iter_mut())
+        .map(|(header, frame)| {
+            let frame = &mut frame[HEADROOM..];
+            [
+                part(header.as_mut_ptr(), header.len()),
+                part(frame.as_mut_ptr(), frame.len()),
+            ]
+        })
+        .collect();
+    let mut messages: Vec<libc::mmsghdr> = parts
+        .iter_mut()
+        .zip(controls.iter_mut())
+        .map(|(parts, control)| {
+            // SAFETY: `mmsghdr` is plain data for which zero is a valid value.
+            let mut message: libc::mmsghdr = unsafe { zeroed() };
+            message.msg_hdr.msg_iov = parts.as_mut_ptr();
+            message.msg_hdr.msg_iovlen = parts.len();
+            message.msg_hdr.msg_control = from_mut(control).cast();
+            message.msg_hdr.msg_controllen = size_of::<Control>();
+            message
+        })
+        .collect();
+    let fd = socket.as_raw_fd();
+    let limit = u32::try_from(limit.min(messages.len())).unwrap_or(0);
+    // SAFETY: every message points to parts, and these to buffers, that outlive the call, with
+    // their true lengths; nothing else touches them meanwhile.
+    let got = unsafe {
+        libc::recvmmsg(
+            fd,
+            messages.as_mut_ptr(),
+            limit,
+            libc::MSG_DONTWAIT,
+            null_mut(),
+        )
+    };
+    let Ok(got) = usize::try_from(got) else {
+        let error = io::Error::last_os_error();
+        let later = matches!(
+            error.kind(),
+            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+        );
+        return if later { Ok(()) } else { Err(error) };
+    };
+    let filled = messages
+        .iter()
+        .zip(headers.iter().zip(frames.iter_mut()))
+        .take(got);
+    for (message, (header, buffer)) in filled {
+        let whole = message.msg_hdr.msg_flags & libc::MSG_TRUNC == 0;
+        let length = (message.msg_len as usize).checked_sub(VNET_HEADER);
+        let (Some(length), true) = (length, whole) else {
+            continue;
+        };
+        let mut offload = offload(header);
+        let frame = match vlan_tag(&message.msg_hdr) {
+            Some(tag) if length >= 12 => {
+                buffer.copy_within(HEADROOM..HEADROOM + 12, 0);
+                buffer[12..12 + VLAN_TAG].copy_from_slice(&tag);
+                if let Some(checksum) = &mut offload.checksum {
+                    checksum.start += VLAN_TAG;
+                }
+                &mut buffer[..HEADROOM + length]
+            }
+            _ => &mut buffer[HEADROOM..HEADROOM + length],
+        };
+        take(Received { frame, offload });
+    }
+    Ok(())
 }
 
 fn part(start: *mut u8, length: usize) -> libc::iovec {

@@ -1,9 +1,9 @@
 //! The headers between switch and controller, `@controller_header` in P4 (P4Runtime 6.4.6).
 
-use p4_engine::Value;
+use p4_engine::{Program, Value};
 use p4runtime_proto::p4::{config::v1::ControllerPacketMetadata, v1::PacketMetadata};
 
-use super::{PipelineError, named};
+use super::{PipelineError, data::Types, named, names::Form};
 use crate::failure::Failure;
 
 /// Layout of one of the two headers.
@@ -21,19 +21,37 @@ struct HeaderField {
     bits: usize,
     /// Bits in front of it.
     offset: usize,
+    form: Form,
 }
 
 impl ControllerHeader {
-    pub(super) fn load(header: &ControllerPacketMetadata) -> Result<Self, PipelineError> {
+    pub(super) fn load(
+        header: &ControllerPacketMetadata,
+        types: &Types<'_>,
+        program: &Program,
+    ) -> Result<Self, PipelineError> {
         let name = named(header.preamble.as_ref()).1.to_owned();
+        // A translated field has the controller's width in the p4info; on the wire between switch
+        // and pipeline it has the program's. p4c names the header's instance as it likes, so the
+        // widths are taken from the header with these fields.
+        let widths = program.headers().iter().find(|candidate| {
+            let given = header.metadata.iter().map(|field| field.name.as_str());
+            let own = candidate.fields.iter().map(|field| field.name.as_str());
+            !candidate.metadata && given.eq(own)
+        });
         let mut fields: Vec<HeaderField> = header
             .metadata
             .iter()
-            .map(|field| HeaderField {
+            .enumerate()
+            .map(|(at, field)| HeaderField {
                 id: field.id,
                 name: field.name.clone(),
-                bits: usize::try_from(field.bitwidth).unwrap_or(0),
+                bits: match widths {
+                    Some(header) if field.type_name.is_some() => header.fields[at].bits,
+                    _ => usize::try_from(field.bitwidth).unwrap_or(0),
+                },
                 offset: 0,
+                form: types.form(field.type_name.as_ref()),
             })
             .collect();
         if let Some(field) = fields.iter().find(|field| field.bits == 0) {
@@ -68,11 +86,13 @@ impl ControllerHeader {
             .iter()
             .map(|field| {
                 let below = self.bytes * 8 - field.offset - field.bits;
+                let value = bits_of(&whole, below, field.bits);
                 PacketMetadata {
                     metadata_id: field.id,
-                    value: bits_of(&whole, below, field.bits)
-                        .to_canonical_bytes()
-                        .into(),
+                    value: match &field.form {
+                        Form::Number => value.to_canonical_bytes().into(),
+                        Form::Name(names) => names.name(&value),
+                    },
                 }
             })
             .collect();
@@ -110,7 +130,10 @@ impl ControllerHeader {
                     "Header {header} needs exactly one value of field {name}"
                 )));
             };
-            let value = Value::from_be_bytes(&given.value);
+            let value = match &field.form {
+                Form::Number => Value::from_be_bytes(&given.value),
+                Form::Name(names) => names.number(&given.value, field.bits, true)?,
+            };
             if given.value.is_empty() || value.bit_len() > field.bits {
                 return Err(Failure::out_of_range(format!(
                     "Field {} of header {header} takes a value of {} bits, {} bytes given",
@@ -151,6 +174,7 @@ mod tests {
                 name: format!("f{id}"),
                 bits,
                 offset,
+                form: Form::Number,
             })
             .collect();
         ControllerHeader {

@@ -4,6 +4,7 @@ use p4_engine::{Program, RegisterIndex};
 use p4runtime_proto::p4::config::v1::{
     self as info, P4Info, p4_bitstring_like_type_spec::TypeSpec as Bits,
     p4_data_type_spec::TypeSpec, p4_new_type_spec::Representation,
+    p4_new_type_translation::SdnType,
 };
 
 use super::{PipelineError, named};
@@ -27,7 +28,7 @@ pub(crate) enum CellType {
     Bool,
     /// An enum with an underlying type.
     Enum,
-    /// A structure, which this server does not take apart.
+    /// A structure or a string, which this server does not take apart.
     Other,
 }
 
@@ -77,7 +78,10 @@ fn cell_type(spec: Option<&TypeSpec>, p4info: &P4Info, depth: usize) -> CellType
                 Some(Representation::OriginalType(original)) => {
                     cell_type(original.type_spec.as_ref(), p4info, depth - 1)
                 }
-                Some(Representation::TranslatedType(_)) => CellType::Unsigned,
+                Some(Representation::TranslatedType(translation)) => match translation.sdn_type {
+                    Some(SdnType::SdnString(_)) => CellType::Other,
+                    _ => CellType::Unsigned,
+                },
                 None => CellType::Other,
             }
         }

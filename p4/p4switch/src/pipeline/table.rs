@@ -1,14 +1,15 @@
 //! Tables and their actions.
 
 use p4_engine::{
-    ActionIndex, MatchKind, Program, TableIndex, TableInfo as EngineTable, TableSource,
+    ActionIndex, MatchKind, ProfileIndex, Program, TableIndex, TableInfo as EngineTable,
+    TableSource,
 };
 use p4runtime_proto::p4::config::v1::{
     self as info, P4Info, action_ref,
     match_field::{Match, MatchType},
 };
 
-use super::{PipelineError, named};
+use super::{PipelineError, data::Types, named, names::Form, object::Rates};
 
 /// A table.
 #[derive(Debug)]
@@ -26,10 +27,11 @@ pub(crate) struct Table {
     pub(crate) const_default: bool,
     pub(crate) needs_priority: bool,
     pub(crate) counted: bool,
-    pub(crate) metered: bool,
+    /// What its direct meter can be told, if it has one.
+    pub(crate) metered: Option<Rates>,
     pub(crate) idle_timeout: bool,
-    /// Entries carry their own actions.
-    pub(crate) direct: bool,
+    /// Where entries have their actions from, unless they carry their own.
+    pub(crate) profile: Option<ProfileIndex>,
 }
 
 /// A match field.
@@ -42,6 +44,7 @@ pub(crate) struct Field {
     pub(crate) kind: MatchKind,
     /// As the program says: p4c writes optional fields as ternary ones.
     pub(crate) engine_kind: MatchKind,
+    pub(crate) form: Form,
 }
 
 /// An action of a table.
@@ -69,12 +72,14 @@ pub(crate) struct Param {
     pub(crate) id: u32,
     pub(crate) name: String,
     pub(crate) bits: usize,
+    pub(crate) form: Form,
 }
 
 impl Table {
     pub(super) fn load(
         table: &info::Table,
         p4info: &P4Info,
+        types: &Types<'_>,
         program: &Program,
     ) -> Result<Self, PipelineError> {
         let (id, name) = named(table.preamble.as_ref());
@@ -86,16 +91,16 @@ impl Table {
         let mut actions = table
             .action_refs
             .iter()
-            .filter_map(|action| Action::load(action, index, p4info, program).transpose())
+            .filter_map(|action| Action::load(action, index, p4info, types, program).transpose())
             .collect::<Result<Vec<_>, _>>()?;
         super::sort_by_id(&mut actions, |action| action.id)?;
         Ok(Self {
             id,
             name: name.to_owned(),
             index,
-            fields: fields(table, name, engine)?,
+            fields: fields(table, name, types, engine)?,
             actions,
-            is_const: table.is_const_table || engine.const_entries,
+            is_const: table.is_const_table,
             const_default: table.const_default_action_id != 0
                 || engine
                     .default
@@ -103,9 +108,16 @@ impl Table {
                     .is_some_and(|default| default.is_const),
             needs_priority: engine.needs_priority,
             counted: engine.counters,
-            metered: engine.meter.is_some(),
+            metered: engine.meter.map(|_| {
+                let mut meters = p4info.direct_meters.iter();
+                let own = meters.find(|meter| meter.direct_table_id == id);
+                Rates::of(own.and_then(|meter| meter.spec.as_ref()))
+            }),
             idle_timeout: table.idle_timeout_behavior != 0,
-            direct: engine.source == TableSource::Direct,
+            profile: match engine.source {
+                TableSource::Direct => None,
+                TableSource::Profile(profile) | TableSource::Selector(profile) => Some(profile),
+            },
         })
     }
 
@@ -121,6 +133,7 @@ impl Table {
 fn fields(
     table: &info::Table,
     name: &str,
+    types: &Types<'_>,
     engine: &EngineTable,
 ) -> Result<Vec<Field>, PipelineError> {
     let shape = |problem: String| PipelineError::Shape {
@@ -145,28 +158,7 @@ fn fields(
                 .iter()
                 .find(|field| field.name == key.name);
             let field = by_name.unwrap_or(&table.match_fields[at]);
-            let kind = match field.r#match {
-                Some(Match::MatchType(kind)) => match MatchType::try_from(kind) {
-                    Ok(MatchType::Exact) => MatchKind::Exact,
-                    Ok(MatchType::Lpm) => MatchKind::Lpm,
-                    Ok(MatchType::Ternary) => MatchKind::Ternary,
-                    Ok(MatchType::Range) => MatchKind::Range,
-                    Ok(MatchType::Optional) => MatchKind::Optional,
-                    Ok(MatchType::Unspecified) | Err(_) => {
-                        return Err(shape(format!(
-                            "field {} has no known match kind",
-                            field.name
-                        )));
-                    }
-                },
-                Some(Match::OtherMatchType(ref kind)) => {
-                    return Err(shape(format!(
-                        "match kind {kind} of field {} is not supported",
-                        field.name
-                    )));
-                }
-                None => return Err(shape(format!("field {} has no match kind", field.name))),
-            };
+            let kind = match_kind(name, field)?;
             let optional = (kind, key.kind) == (MatchKind::Optional, MatchKind::Ternary);
             if kind != key.kind && !optional {
                 return Err(shape(format!(
@@ -174,15 +166,89 @@ fn fields(
                     field.name, key.kind
                 )));
             }
-            let bits = agreed_bits(name, &field.name, field.bitwidth, key.bits, {
-                field.type_name.is_some()
-            })?;
+            let form = types.form(field.type_name.as_ref());
+            if matches!(form, Form::Name(_))
+                && !matches!(kind, MatchKind::Exact | MatchKind::Optional)
+            {
+                return Err(shape(format!(
+                    "field {} is translated to a string, so it can match exactly or be optional, \
+                     not {kind:?}",
+                    field.name
+                )));
+            }
+            let translated = field.type_name.is_some();
+            let bits = agreed_bits(name, &field.name, field.bitwidth, key.bits, translated)?;
             Ok(Field {
                 id: field.id,
                 name: field.name.clone(),
                 bits,
                 kind,
                 engine_kind: key.kind,
+                form,
+            })
+        })
+        .collect()
+}
+
+fn match_kind(object: &str, field: &info::MatchField) -> Result<MatchKind, PipelineError> {
+    let problem = match &field.r#match {
+        Some(Match::MatchType(kind)) => match MatchType::try_from(*kind) {
+            Ok(MatchType::Exact) => return Ok(MatchKind::Exact),
+            Ok(MatchType::Lpm) => return Ok(MatchKind::Lpm),
+            Ok(MatchType::Ternary) => return Ok(MatchKind::Ternary),
+            Ok(MatchType::Range) => return Ok(MatchKind::Range),
+            Ok(MatchType::Optional) => return Ok(MatchKind::Optional),
+            Ok(MatchType::Unspecified) | Err(_) => {
+                format!("field {} has no known match kind", field.name)
+            }
+        },
+        Some(Match::OtherMatchType(kind)) => {
+            format!("match kind {kind} of field {} is not supported", field.name)
+        }
+        None => format!("field {} has no match kind", field.name),
+    };
+    Err(PipelineError::Shape {
+        name: object.to_owned(),
+        problem,
+    })
+}
+
+/// The parts of a value set's members. The data plane compares whole values.
+pub(super) fn value_set_fields(
+    name: &str,
+    fields: &[info::MatchField],
+    types: &Types<'_>,
+) -> Result<Vec<Field>, PipelineError> {
+    fields
+        .iter()
+        .map(|field| {
+            let kind = match_kind(name, field)?;
+            let shape = |problem: String| PipelineError::Shape {
+                name: name.to_owned(),
+                problem,
+            };
+            if kind != MatchKind::Exact {
+                return Err(shape(format!(
+                    "field {} matches by {kind:?}; value sets of bmv2 match exactly",
+                    field.name
+                )));
+            }
+            let bits = usize::try_from(field.bitwidth)
+                .ok()
+                .filter(|bits| *bits > 0);
+            let bits = bits.ok_or_else(|| {
+                shape(format!(
+                    "field {} has no width; value sets take numbers, not strings",
+                    field.name
+                ))
+            })?;
+            Ok(Field {
+                id: field.id,
+                name: field.name.clone(),
+                bits,
+                kind,
+                engine_kind: kind,
+                form: types.form(field.type_name.as_ref()),
             })
         })
         .collect()
@@ -205,10 +271,9 @@ fn agreed_bits(
     if given == engine {
         return Ok(engine);
     }
+    // Strings have no width.
     if given == 0 && translated {
-        return Err(shape(format!(
-            "{part} is translated to a string, which is not supported"
-        )));
+        return Ok(engine);
     }
     if translated {
         return Ok(given.min(engine));
@@ -225,6 +290,7 @@ impl Action {
         action: &info::ActionRef,
         table: TableIndex,
         p4info: &P4Info,
+        types: &Types<'_>,
         program: &Program,
     ) -> Result<Option<Self>, PipelineError> {
         let declared = p4info
@@ -279,6 +345,7 @@ impl Action {
                     id: given.id,
                     name: given.name.clone(),
                     bits,
+                    form: types.form(given.type_name.as_ref()),
                 })
             })
             .collect::<Result<_, PipelineError>>()?;

@@ -3,17 +3,22 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use p4runtime_proto::p4::v1::{
-    ForwardingPipelineConfig, GetForwardingPipelineConfigRequest,
-    GetForwardingPipelineConfigResponse, SetForwardingPipelineConfigRequest,
-    SetForwardingPipelineConfigResponse, forwarding_pipeline_config::Cookie,
-    get_forwarding_pipeline_config_request::ResponseType,
-    set_forwarding_pipeline_config_request::Action,
+use p4runtime_proto::p4::{
+    config::v1::P4Info,
+    v1::{
+        ForwardingPipelineConfig, GetForwardingPipelineConfigRequest,
+        GetForwardingPipelineConfigResponse, SetForwardingPipelineConfigResponse,
+        forwarding_pipeline_config::Cookie, get_forwarding_pipeline_config_request::ResponseType,
+        set_forwarding_pipeline_config_request::Action,
+    },
 };
 use tokio::{sync::oneshot, task::spawn_blocking};
 use tonic::Status;
 
-use super::Inner;
+use super::{
+    Inner,
+    front::{RawConfig, RawSetPipeline, part},
+};
 use crate::{
     arbitration::RoleName,
     control::{Command, Place, Stopped},
@@ -22,13 +27,15 @@ use crate::{
     pipeline::Pipeline,
 };
 
+/// Largest p4info; in memory it is many times as large.
+const LARGEST_P4INFO: usize = 4 << 20;
+
 impl Inner {
     pub(super) async fn set_pipeline(
         &self,
-        request: SetForwardingPipelineConfigRequest,
+        request: RawSetPipeline,
     ) -> Result<SetForwardingPipelineConfigResponse, Status> {
-        #[expect(deprecated, reason = "clients before 1.4 number their roles")]
-        let SetForwardingPipelineConfigRequest {
+        let RawSetPipeline {
             device_id,
             role_id,
             role,
@@ -38,7 +45,12 @@ impl Inner {
         } = request;
         self.check_device(device_id)?;
         let role = RoleName::new(&role, role_id);
-        let _under_way = self.admit(&role, election_id.as_ref()).await?;
+        let (_under_way, access) = self.admit(&role, election_id.as_ref()).await?;
+        if (access.own.as_ref()).is_some_and(|config| !config.pushes_pipelines) {
+            return Err(Status::permission_denied(
+                "The config of the role leaves the pipeline to others (can_push_pipeline)",
+            ));
+        }
         let _one_at_a_time = self.changes.lock().await;
         match Action::try_from(action) {
             Ok(Action::Verify) => {
@@ -58,10 +70,10 @@ impl Inner {
     /// Loads everything, away from the packets; the pipeline in force is not touched.
     async fn load(
         &self,
-        config: Option<ForwardingPipelineConfig>,
+        config: Option<RawConfig>,
         build: bool,
     ) -> Result<(Arc<Pipeline>, Option<Box<Device>>), Status> {
-        let Some(ForwardingPipelineConfig {
+        let Some(RawConfig {
             p4info,
             p4_device_config,
             cookie,
@@ -69,10 +81,18 @@ impl Inner {
         else {
             return Err(Status::invalid_argument("The request carries no config"));
         };
+        let p4info = p4info.unwrap_or_default();
+        if p4info.len() > LARGEST_P4INFO {
+            return Err(Status::resource_exhausted(format!(
+                "The p4info has {} bytes; {LARGEST_P4INFO} are the most",
+                p4info.len()
+            )));
+        }
+        let p4info: P4Info = part(p4info, "The p4info")?;
         let engine = self.engine.clone();
         let loading = spawn_blocking(move || {
             let cookie = cookie.map(|cookie| cookie.cookie);
-            let pipeline = Pipeline::load(p4info.unwrap_or_default(), p4_device_config, cookie)?;
+            let pipeline = Pipeline::load(p4info, p4_device_config, cookie)?;
             let pipeline = Arc::new(pipeline);
             let device = build.then(|| {
                 let program = Arc::clone(&pipeline.program);
@@ -92,11 +112,7 @@ impl Inner {
         }
     }
 
-    async fn install(
-        &self,
-        config: Option<ForwardingPipelineConfig>,
-        place: Place,
-    ) -> Result<(), Status> {
+    async fn install(&self, config: Option<RawConfig>, place: Place) -> Result<(), Status> {
         let (pipeline, device) = self.load(config, true).await?;
         let Some(device) = device else {
             return Err(Status::internal("The program was not built"));
@@ -126,7 +142,7 @@ impl Inner {
         Ok(())
     }
 
-    async fn commit(&self, config: Option<ForwardingPipelineConfig>) -> Result<(), Status> {
+    async fn commit(&self, config: Option<RawConfig>) -> Result<(), Status> {
         if config.is_some() {
             return Err(Status::invalid_argument(
                 "COMMIT puts the saved config in force and takes none",

@@ -4,22 +4,30 @@ use std::{sync::Arc, time::Duration};
 
 use p4runtime_proto::{
     UpdateError, encode_update_errors,
-    p4::v1::{Entity, ReadRequest, ReadResponse},
+    p4::v1::{Entity, ReadResponse},
 };
 use prost::Message as _;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
-use super::Inner;
+use super::{
+    Inner,
+    front::{RawRead, part},
+};
 use crate::{
+    arbitration::RoleName,
     control::{Answered, Command, Read},
+    failure::Failure,
     pipeline::Pipeline,
+    roles::Access,
     translate::{self, Answer},
 };
 
 /// Size at which a response is sent. One entity may come on top; gRPC clients take 4 MiB.
 const RESPONSE: usize = 512 << 10;
+/// Entities of one request.
+const ENTITIES: usize = 1 << 16;
 /// Responses that may wait for the client.
 const RESPONSES: usize = 4;
 /// How long a client may take for one response before the read is given up.
@@ -30,25 +38,39 @@ type Responses = mpsc::Sender<Result<ReadResponse, Status>>;
 impl Inner {
     pub(super) async fn read(
         &self,
-        request: ReadRequest,
+        request: RawRead,
     ) -> Result<ReceiverStream<Result<ReadResponse, Status>>, Status> {
-        // Roles see everything here, so the role filters nothing.
-        let ReadRequest {
+        let RawRead {
             device_id,
-            role: _,
+            role,
             entities,
         } = request;
         self.check_device(device_id)?;
+        let access = if role.is_empty() {
+            Access::default()
+        } else {
+            let access = self.sessions.access(&RoleName::new(&role, 0));
+            access.ok_or_else(|| Status::not_found(format!("No client has role {role:?}")))?
+        };
+        let visible = |id| access.sees(Some(id));
         let pipeline = self.current()?;
         let permit = Arc::clone(&self.reads)
             .acquire_owned()
             .await
             .map_err(|_| Status::unavailable("The switch is shutting down"))?;
         let total = entities.len();
+        if total > ENTITIES {
+            return Err(Status::resource_exhausted(format!(
+                "The request has {total} entities; {ENTITIES} are the most"
+            )));
+        }
         let mut failed = Vec::new();
         let mut queries = Vec::with_capacity(total);
         for (index, entity) in entities.into_iter().enumerate() {
-            match translate::query(&pipeline, entity) {
+            let entity: Entity = part(entity, "An entity")?;
+            match readable(&pipeline, &access, &entity)
+                .and_then(|()| translate::query(&pipeline, &visible, entity))
+            {
                 Ok(query) => queries.push((index, query)),
                 Err(failure) => failed.push(failure.at(index)),
             }
@@ -67,6 +89,21 @@ impl Inner {
         });
         Ok(ReceiverStream::new(stream))
     }
+}
+
+/// Refuses what the role may not see if it is asked for by name; wildcards leave it out.
+fn readable(pipeline: &Pipeline, access: &Access, entity: &Entity) -> Result<(), Failure> {
+    let Some(entity) = &entity.entity else {
+        return Ok(());
+    };
+    let object = translate::object_of(entity);
+    if object == Some(0) || access.sees(object) {
+        return Ok(());
+    }
+    Err(Failure::denied(match object {
+        Some(id) => format!("The role may not read {}", pipeline.describe(id)),
+        None => "Only roles without config may read multicast groups and clone sessions".into(),
+    }))
 }
 
 /// Sends all pieces, then the errors if there are any.

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use p4runtime_proto::{
     ElectionId,
     p4::v1::{
-        DigestListAckError, MasterArbitrationUpdate, PacketOut, PacketOutError, StreamError,
-        StreamMessageRequest, StreamMessageResponse, StreamOtherError, stream_error::Details,
-        stream_message_request::Update, stream_message_response,
+        DigestListAck, DigestListAckError, MasterArbitrationUpdate, PacketOut, PacketOutError,
+        StreamError, StreamMessageRequest, StreamMessageResponse, StreamOtherError,
+        stream_error::Details, stream_message_request::Update, stream_message_response,
     },
 };
 use tokio::sync::mpsc;
@@ -19,7 +19,9 @@ use crate::{
     arbitration::{ClientId, RoleName},
     control::Command,
     failure::Failure,
+    roles::RoleConfig,
     sessions::{Outgoing, QUEUE},
+    translate,
 };
 
 /// Takes a stream; a task serves it until one side ends it.
@@ -76,12 +78,16 @@ impl Session<'_> {
                     stream_error(failure, Details::PacketOut(PacketOutError { packet_out }))
                 }
             },
-            Some(Update::DigestAck(ack)) => stream_error(
-                Failure::unimplemented("Digests are not supported by this server"),
-                Details::DigestListAck(DigestListAckError {
-                    digest_list_ack: Some(ack),
-                }),
-            ),
+            Some(Update::DigestAck(ack)) => match self.acknowledge(ack).await {
+                Ok(()) => return Ok(()),
+                Err(failure) => {
+                    let digest_list_ack = Some(ack);
+                    stream_error(
+                        failure,
+                        Details::DigestListAck(DigestListAckError { digest_list_ack }),
+                    )
+                }
+            },
             Some(Update::Other(other)) => stream_error(
                 Failure::unimplemented("This server knows no other stream messages"),
                 Details::Other(StreamOtherError { other: Some(other) }),
@@ -117,22 +123,40 @@ impl Session<'_> {
             });
         }
         let given = given.unwrap_or_default();
-        if given.config.is_some() {
-            return Err(Status::invalid_argument(
-                "This server knows no scheme of role configs; every role may do everything",
-            ));
-        }
+        let config = given.config.as_ref().map(RoleConfig::read).transpose();
+        let config = config.map_err(|error| Status::invalid_argument(error.to_string()))?;
         #[expect(deprecated, reason = "clients before 1.4 number their roles")]
         let name = RoleName::new(&given.name, given.id);
         let id = election_id.as_ref().map(ElectionId::from);
-        self.service.sessions.claim(self.client, &name, id).await?;
+        let config = config.map(Arc::new);
+        let sessions = &self.service.sessions;
+        sessions.claim(self.client, &name, id, config).await?;
         *role = Some(name);
         Ok(())
+    }
+
+    async fn acknowledge(&self, ack: DigestListAck) -> Result<(), Failure> {
+        if !self.service.sessions.is_primary(self.client) {
+            return Err(Failure::denied("Only the primary acknowledges digests"));
+        }
+        let Some(pipeline) = self.service.pipelines().running else {
+            return Err(Failure::precondition("No forwarding pipeline has been set"));
+        };
+        let DigestListAck { digest_id, list_id } = ack;
+        let digest = translate::digest_position(&pipeline, digest_id)?;
+        let command = Command::DigestAck { digest, list_id };
+        let sent = self.service.control.send(command).await;
+        sent.map_err(|stopped| Failure::aborted(stopped.to_string()))
     }
 
     async fn packet_out(&self, packet: &PacketOut) -> Result<(), Failure> {
         if !self.service.sessions.is_primary(self.client) {
             return Err(Failure::denied("Only the primary may send packets"));
+        }
+        if !self.service.sessions.sends_packets(self.client) {
+            return Err(Failure::denied(
+                "The config of the role leaves packets to others",
+            ));
         }
         if self.service.ports.cpu.is_none() {
             return Err(Failure::precondition(

@@ -1,18 +1,30 @@
 //! What the engine's thread found, as entities.
 
+use std::sync::Arc;
+
 use bytes::{Bytes, BytesMut};
-use p4_engine::{ActionCall, CounterValue, EntryAction, KeyPart, MatchKind, TableIndex, Value};
+use p4_engine::{
+    ActionCall, CounterValue, EntryAction, KeyPart, MatchKind, MeterConfig, ProfileIndex,
+    TableIndex, Value,
+};
 use p4runtime_proto::p4::v1::{
-    self, CloneSessionEntry, CounterData, CounterEntry, DirectCounterEntry, Entity, FieldMatch,
-    Index, MulticastGroupEntry, P4Data, PacketReplicationEngineEntry, RegisterEntry, Replica,
-    TableAction, TableEntry, entity::Entity as Kind, field_match, p4_data::Data,
+    self, ActionProfileAction, ActionProfileActionSet, ActionProfileGroup, ActionProfileMember,
+    BackupReplica, CloneSessionEntry, CounterData, CounterEntry, DigestEntry, DirectCounterEntry,
+    DirectMeterEntry, Entity, FieldMatch, Index, MeterEntry, MulticastGroupEntry, P4Data,
+    PacketReplicationEngineEntry, RegisterEntry, Replica, TableAction, TableEntry, ValueSetEntry,
+    ValueSetMember, action_profile_action, action_profile_group, digest_entry,
+    entity::Entity as Kind, field_match, p4_data::Data,
     packet_replication_engine_entry::Type as Replication, replica::PortKind, table_action,
+    table_entry::IdleTimeout,
 };
 
-use super::array::signed_bytes;
+use super::{array::signed_bytes, value_set};
 use crate::{
-    operation::{Extra, Found, FoundDefault, GivenPort, Group, Piece, ReplicaSpec, Session, View},
-    pipeline::{CellType, Pipeline, Register, Table},
+    operation::{
+        ActionSet, DigestConfig, Extra, Found, FoundDefault, GivenPort, Group, Idle, Piece, Rare,
+        ReplicaSpec, SelectorGroup, Session, View, Watch,
+    },
+    pipeline::{CellType, Form, Pipeline, Register, Table},
 };
 
 /// Turns pieces into entities; byte strings of one answer share few allocations.
@@ -78,6 +90,69 @@ impl<'a> Answer<'a> {
                     }))
                 }));
             }
+            Piece::Meters {
+                meter,
+                first,
+                configs,
+            } => {
+                let found = self.pipeline.meter_at(meter);
+                let id = found.map_or(0, |meter| meter.id);
+                out.extend((first..).zip(configs).map(|(cell, config)| {
+                    entity(Kind::MeterEntry(MeterEntry {
+                        meter_id: id,
+                        index: index(cell),
+                        config: config.map(meter_config),
+                        counter_data: None,
+                    }))
+                }));
+            }
+            Piece::Members { profile, members } => {
+                let Some((id, table)) = self.profile(profile) else {
+                    return;
+                };
+                out.extend(members.into_iter().map(|(member, call)| {
+                    entity(Kind::ActionProfileMember(ActionProfileMember {
+                        action_profile_id: id,
+                        member_id: member,
+                        action: Some(self.call(table, &call)),
+                    }))
+                }));
+            }
+            Piece::SelectorGroups { profile, groups } => {
+                let Some((id, _)) = self.profile(profile) else {
+                    return;
+                };
+                out.extend(
+                    (groups.into_iter()).map(|(group, config)| selector_group(id, group, config)),
+                );
+            }
+            Piece::ValueSet { set, members } => {
+                let Some(set) = self.pipeline.value_set_at(set) else {
+                    return;
+                };
+                let members = members.iter().map(|member| ValueSetMember {
+                    r#match: (set.fields.iter().zip(value_set::fields(set, member)))
+                        .map(|(field, value)| FieldMatch {
+                            field_id: field.id,
+                            field_match_type: Some(field_match::FieldMatchType::Exact(
+                                field_match::Exact {
+                                    value: self.value(&field.form, &value),
+                                },
+                            )),
+                        })
+                        .collect(),
+                });
+                out.push(entity(Kind::ValueSetEntry(ValueSetEntry {
+                    value_set_id: set.id,
+                    members: members.collect(),
+                })));
+            }
+            Piece::Digest { digest, config } => {
+                let Some(digest) = self.pipeline.digests.get(digest) else {
+                    return;
+                };
+                out.push(digest_entry(digest.id, config));
+            }
             Piece::Multicast { group, config } => out.push(multicast(group, config)),
             Piece::Clone { session, config } => out.push(clone(session, config)),
         }
@@ -90,11 +165,35 @@ impl<'a> Answer<'a> {
             .find(|table| table.index == index)
     }
 
+    /// The id of a profile, and a table that has its actions.
+    fn profile(&self, index: ProfileIndex) -> Option<(u32, &'a Table)> {
+        let profile = self.pipeline.profile_at(index)?;
+        Some((profile.id, self.pipeline.table(profile.table)?))
+    }
+
+    /// What identifies an idle entry, and what the controller keeps with it.
+    pub(super) fn idle_entry(&mut self, idle: Idle) -> Option<TableEntry> {
+        let Idle {
+            table,
+            entry,
+            extra,
+        } = idle;
+        let table = self.table(table)?;
+        let mut answer = TableEntry {
+            table_id: table.id,
+            r#match: self.fields(table, &entry.key),
+            priority: entry.priority,
+            ..TableEntry::default()
+        };
+        fill(&mut answer, extra);
+        Some(answer)
+    }
+
     fn entry(&mut self, table: &Table, view: View, found: Found) -> Entity {
         let Found {
             entry,
-            extra,
             counter,
+            rare,
         } = found;
         let mut answer = TableEntry {
             table_id: table.id,
@@ -104,14 +203,31 @@ impl<'a> Answer<'a> {
         };
         match view {
             View::DirectCounter => direct_counter(answer, counter),
-            View::Entry { counter: wanted } => {
-                answer.action = Some(self.table_action(table, entry.action));
+            View::DirectMeter => direct_meter(answer, rare.and_then(|rare| rare.meter)),
+            View::Entry {
+                counter: wanted,
+                meter,
+                hit,
+            } => {
                 answer.is_const = table.is_const;
-                fill(
-                    &mut answer,
+                answer.counter_data = (wanted && table.counted).then(|| counter_data(counter));
+                let Rare {
                     extra,
-                    (wanted && table.counted).then_some(counter),
-                );
+                    meter: config,
+                    set,
+                    idle_ns,
+                } = rare.map(|rare| *rare).unwrap_or_default();
+                answer.action = Some(match set {
+                    Some(set) => self.action_set(table, &set),
+                    None => self.table_action(table, entry.action),
+                });
+                answer.meter_config = config.filter(|_| meter).map(meter_config);
+                if hit && table.idle_timeout {
+                    answer.time_since_last_hit = Some(IdleTimeout {
+                        elapsed_ns: idle_ns,
+                    });
+                }
+                fill(&mut answer, extra);
                 entity(Kind::TableEntry(answer))
             }
         }
@@ -122,6 +238,7 @@ impl<'a> Answer<'a> {
             action,
             extra,
             counter,
+            meter: config,
         } = found;
         let mut answer = TableEntry {
             table_id: table.id,
@@ -130,14 +247,17 @@ impl<'a> Answer<'a> {
         };
         match view {
             View::DirectCounter => direct_counter(answer, counter),
-            View::Entry { counter: wanted } => {
+            View::DirectMeter => direct_meter(answer, config),
+            View::Entry {
+                counter: wanted,
+                meter,
+                hit: _,
+            } => {
                 answer.action = action.map(|action| self.table_action(table, action));
                 answer.is_const = table.const_default;
-                fill(
-                    &mut answer,
-                    extra,
-                    (wanted && table.counted).then_some(counter),
-                );
+                answer.counter_data = (wanted && table.counted).then(|| counter_data(counter));
+                answer.meter_config = config.filter(|_| meter).map(meter_config);
+                fill(&mut answer, extra.unwrap_or_default());
                 entity(Kind::TableEntry(answer))
             }
         }
@@ -150,7 +270,7 @@ impl<'a> Answer<'a> {
             use field_match::{Exact, FieldMatchType as Type, Lpm, Optional, Range, Ternary};
             let kind = match part {
                 KeyPart::Exact(value) => Type::Exact(Exact {
-                    value: self.number(value),
+                    value: self.value(&field.form, value),
                 }),
                 KeyPart::Lpm { prefix_len: 0, .. } | KeyPart::Optional(None) => continue,
                 KeyPart::Ternary { mask, .. } if mask.is_zero() => continue,
@@ -165,7 +285,7 @@ impl<'a> Answer<'a> {
                 }),
                 KeyPart::Ternary { value, .. } if field.kind == MatchKind::Optional => {
                     Type::Optional(Optional {
-                        value: self.number(value),
+                        value: self.value(&field.form, value),
                     })
                 }
                 KeyPart::Ternary { value, mask } => Type::Ternary(Ternary {
@@ -177,7 +297,7 @@ impl<'a> Answer<'a> {
                     high: self.number(high),
                 }),
                 KeyPart::Optional(Some(value)) => Type::Optional(Optional {
-                    value: self.number(value),
+                    value: self.value(&field.form, value),
                 }),
             };
             fields.push(FieldMatch {
@@ -207,7 +327,7 @@ impl<'a> Answer<'a> {
             .zip(&call.args)
             .map(|(param, value)| v1::action::Param {
                 param_id: param.id,
-                value: self.number(value),
+                value: self.value(&param.form, value),
             });
         v1::Action {
             action_id: action.id,
@@ -223,6 +343,36 @@ impl<'a> Answer<'a> {
             CellType::Enum => Data::EnumValue(self.number(value)),
         };
         P4Data { data: Some(data) }
+    }
+
+    fn action_set(&mut self, table: &Table, set: &Arc<ActionSet>) -> TableAction {
+        use action_profile_action::WatchKind;
+        let actions = set.actions.iter().map(|action| ActionProfileAction {
+            action: Some(self.call(table, &action.call)),
+            weight: action.weight,
+            watch_kind: action.watch.as_ref().map(|watch| match &watch.given {
+                GivenPort::Bytes(bytes) => WatchKind::WatchPort(bytes.clone()),
+                #[expect(deprecated, reason = "returned as it was written")]
+                GivenPort::Number(number) => WatchKind::Watch(signed(*number)),
+            }),
+        });
+        let set = ActionProfileActionSet {
+            action_profile_actions: actions.collect(),
+            action_selection_mode: set.mode,
+            size_semantics: set.semantics,
+            group_action: None,
+        };
+        TableAction {
+            r#type: Some(table_action::Type::ActionProfileActionSet(set)),
+        }
+    }
+
+    /// A value as controllers write it.
+    fn value(&mut self, form: &Form, value: &Value) -> Bytes {
+        match form {
+            Form::Number => self.number(value),
+            Form::Name(names) => names.name(value),
+        }
     }
 
     /// The canonical byte string.
@@ -269,19 +419,77 @@ fn direct_counter(entry: TableEntry, counter: CounterValue) -> Entity {
     }))
 }
 
-fn fill(answer: &mut TableEntry, extra: Option<Extra>, counter: Option<CounterValue>) {
-    if let Some(Extra {
+fn direct_meter(entry: TableEntry, config: Option<MeterConfig>) -> Entity {
+    entity(Kind::DirectMeterEntry(DirectMeterEntry {
+        table_entry: Some(entry),
+        config: config.map(meter_config),
+        counter_data: None,
+    }))
+}
+
+fn meter_config(config: MeterConfig) -> v1::MeterConfig {
+    let number = |number: u64| i64::try_from(number).unwrap_or(i64::MAX);
+    v1::MeterConfig {
+        cir: number(config.committed_rate),
+        cburst: number(config.committed_burst),
+        pir: number(config.peak_rate),
+        pburst: number(config.peak_burst),
+        eburst: 0,
+    }
+}
+
+fn selector_group(profile: u32, group: u32, config: SelectorGroup) -> Entity {
+    use action_profile_group::{Member, member::WatchKind};
+    let watch = |watch: Watch| match watch.given {
+        GivenPort::Bytes(bytes) => WatchKind::WatchPort(bytes),
+        #[expect(deprecated, reason = "returned as it was written")]
+        GivenPort::Number(number) => WatchKind::Watch(signed(number)),
+    };
+    let members = config.members.into_iter().map(|member| Member {
+        member_id: member.member,
+        weight: member.weight,
+        watch_kind: member.watch.map(watch),
+    });
+    entity(Kind::ActionProfileGroup(ActionProfileGroup {
+        action_profile_id: profile,
+        group_id: group,
+        members: members.collect(),
+        max_size: config.max_size,
+    }))
+}
+
+fn digest_entry(digest_id: u32, config: DigestConfig) -> Entity {
+    let DigestConfig {
+        max_timeout_ns,
+        max_list_size,
+        ack_timeout_ns,
+    } = config;
+    entity(Kind::DigestEntry(DigestEntry {
+        digest_id,
+        config: Some(digest_entry::Config {
+            max_timeout_ns,
+            max_list_size,
+            ack_timeout_ns,
+        }),
+    }))
+}
+
+fn signed(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+fn fill(answer: &mut TableEntry, extra: Extra) {
+    let Extra {
         metadata,
         controller_metadata,
-    }) = extra
+        idle_timeout_ns,
+    } = extra;
+    answer.metadata = metadata;
+    answer.idle_timeout_ns = idle_timeout_ns;
+    #[expect(deprecated, reason = "returned to the controllers that wrote it")]
     {
-        answer.metadata = metadata;
-        #[expect(deprecated, reason = "returned to the controllers that wrote it")]
-        {
-            answer.controller_metadata = controller_metadata;
-        }
+        answer.controller_metadata = controller_metadata;
     }
-    answer.counter_data = counter.map(counter_data);
 }
 
 fn replicas(given: Vec<ReplicaSpec>) -> Vec<Replica> {
@@ -294,7 +502,12 @@ fn replicas(given: Vec<ReplicaSpec>) -> Vec<Replica> {
                 GivenPort::Number(number) => PortKind::EgressPort(number),
             }),
             instance: u32::from(replica.instance),
-            backup_replicas: Vec::new(),
+            backup_replicas: (replica.backups.into_iter())
+                .map(|backup| BackupReplica {
+                    port: backup.given,
+                    instance: u32::from(backup.instance),
+                })
+                .collect(),
         })
         .collect()
 }

@@ -3,7 +3,7 @@
 use p4_engine::{KeyPart, MatchKind, Value};
 use p4runtime_proto::p4::v1::{FieldMatch, field_match::FieldMatchType};
 
-use super::number;
+use super::written;
 use crate::{
     failure::Failure,
     operation::Key,
@@ -11,7 +11,14 @@ use crate::{
 };
 
 /// The key of an entry, with priority.
-pub(super) fn key(table: &Table, given: &[FieldMatch], priority: i32) -> Result<Key, Failure> {
+///
+/// `allocate` lets names that are new have a number.
+pub(super) fn key(
+    table: &Table,
+    given: &[FieldMatch],
+    priority: i32,
+    allocate: bool,
+) -> Result<Key, Failure> {
     if table.needs_priority && priority <= 0 {
         return Err(Failure::invalid(format!(
             "Entries of table {} need a priority above 0, {priority} given",
@@ -25,13 +32,17 @@ pub(super) fn key(table: &Table, given: &[FieldMatch], priority: i32) -> Result<
         )));
     }
     Ok(Key {
-        parts: parts(table, given)?,
+        parts: parts(table, given, allocate)?,
         priority,
     })
 }
 
 /// The match fields in the engine's order, absent ones as don't care.
-pub(super) fn parts(table: &Table, given: &[FieldMatch]) -> Result<Vec<KeyPart>, Failure> {
+pub(super) fn parts(
+    table: &Table,
+    given: &[FieldMatch],
+    allocate: bool,
+) -> Result<Vec<KeyPart>, Failure> {
     if table.fields.is_empty() {
         return Err(Failure::invalid(format!(
             "Table {} has no key, so it has a default entry and no others",
@@ -54,7 +65,7 @@ pub(super) fn parts(table: &Table, given: &[FieldMatch]) -> Result<Vec<KeyPart>,
             match first {
                 Some(given) => {
                     seen += 1;
-                    part(table, field, given)
+                    part(&table.name, field, given, allocate)
                 }
                 None => absent(table, field),
             }
@@ -97,19 +108,21 @@ fn absent(table: &Table, field: &Field) -> Result<KeyPart, Failure> {
     })
 }
 
-fn part(table: &Table, field: &Field, given: &FieldMatch) -> Result<KeyPart, Failure> {
+/// One field of the object that is called `table`.
+pub(super) fn part(
+    table: &str,
+    field: &Field,
+    given: &FieldMatch,
+    allocate: bool,
+) -> Result<KeyPart, Failure> {
     let bits = field.bits;
     let value = |bytes: &[u8], part: &str| {
-        number(bytes, bits, || {
-            format!("{part} of field {} of table {}", field.name, table.name)
+        written(bytes, bits, &field.form, allocate, || {
+            format!("{part} of field {} of {table}", field.name)
         })
     };
-    let refuse = |problem: &str| {
-        Failure::invalid(format!(
-            "Field {} of table {}: {problem}",
-            field.name, table.name
-        ))
-    };
+    let refuse =
+        |problem: &str| Failure::invalid(format!("Field {} of {table}: {problem}", field.name));
     match (field.kind, &given.field_match_type) {
         (MatchKind::Exact, Some(FieldMatchType::Exact(exact))) => {
             Ok(KeyPart::Exact(value(&exact.value, "Value")?))

@@ -1,62 +1,116 @@
 //! One entity of a Read (P4Runtime 13; wildcards of tables 9.1.5).
 
+use p4_engine::ProfileIndex;
 use p4runtime_proto::p4::v1::{
-    DirectCounterEntry, Entity, TableEntry, entity::Entity as Kind,
+    DirectMeterEntry, Entity, TableEntry, entity::Entity as Kind,
     packet_replication_engine_entry::Type as Replication, table_action,
 };
 
-use super::{action, array, key, replication, table_entry, update::unimplemented};
+use super::{
+    action, array, digest, key, meter, profile, replication, table_entry, update::no_externs,
+    value_set,
+};
 use crate::{
     failure::Failure,
     operation::{Cells, Filter, Query, View},
     pipeline::{Pipeline, Table},
 };
 
-/// Checks an entity against the pipeline and puts it in the engine's terms.
-pub(crate) fn query(pipeline: &Pipeline, given: Entity) -> Result<Query, Failure> {
+/// Which objects of the p4info the client may see.
+pub(crate) type Visible<'a> = &'a dyn Fn(u32) -> bool;
+
+/// Checks an entity against the pipeline and puts it in the engine's terms. Wildcards leave out
+/// what is not visible.
+pub(crate) fn query(
+    pipeline: &Pipeline,
+    visible: Visible<'_>,
+    given: Entity,
+) -> Result<Query, Failure> {
     match given
         .entity
         .ok_or_else(|| Failure::invalid("The entity to read has no kind"))?
     {
-        Kind::TableEntry(entry) => entries(pipeline, &entry),
-        Kind::DirectCounterEntry(entry) => direct_counters(pipeline, &entry),
+        Kind::TableEntry(entry) => entries(pipeline, visible, &entry),
+        Kind::DirectCounterEntry(entry) => {
+            let entry = entry.table_entry.unwrap_or_default();
+            direct(pipeline, visible, &entry, View::DirectCounter)
+        }
+        Kind::DirectMeterEntry(DirectMeterEntry {
+            table_entry,
+            config: _,
+            counter_data,
+        }) => {
+            meter::no_counters(counter_data.is_some())?;
+            let entry = table_entry.unwrap_or_default();
+            direct(pipeline, visible, &entry, View::DirectMeter)
+        }
+        Kind::CounterEntry(entry) if entry.counter_id == 0 => {
+            let all = pipeline.counters.iter();
+            let seen = all.filter(|counter| visible(counter.id));
+            Ok(Query::Counters {
+                counters: seen.map(|counter| counter.index).collect(),
+                cells: Cells::All,
+            })
+        }
         Kind::CounterEntry(entry) => {
-            if entry.counter_id == 0 {
-                let counters = pipeline
-                    .counters
-                    .iter()
-                    .map(|counter| counter.index)
-                    .collect();
-                return Ok(Query::Counters {
-                    counters,
+            let counter = array::counter(pipeline, entry.counter_id)?;
+            let cells = array::cells(entry.index.as_ref(), counter.size, &counter.name)?;
+            let counters = vec![counter.index];
+            Ok(Query::Counters { counters, cells })
+        }
+        Kind::MeterEntry(entry) => {
+            meter::no_counters(entry.counter_data.is_some())?;
+            if entry.meter_id == 0 {
+                let all = pipeline.meters.iter();
+                let seen = all.filter(|meter| visible(meter.id));
+                return Ok(Query::Meters {
+                    meters: seen.map(|meter| meter.index).collect(),
                     cells: Cells::All,
                 });
             }
-            let counter = array::counter(pipeline, entry.counter_id)?;
-            let cells = array::cells(entry.index.as_ref(), counter.size, &counter.name)?;
-            Ok(Query::Counters {
-                counters: vec![counter.index],
-                cells,
+            let meter = meter::meter(pipeline, entry.meter_id)?;
+            let cells = array::cells(entry.index.as_ref(), meter.size, &meter.name)?;
+            let meters = vec![meter.index];
+            Ok(Query::Meters { meters, cells })
+        }
+        Kind::RegisterEntry(entry) if entry.register_id == 0 => {
+            let all = pipeline.registers.iter();
+            let seen = all.filter(|register| visible(register.id));
+            Ok(Query::Registers {
+                registers: seen.map(|register| register.index).collect(),
+                cells: Cells::All,
             })
         }
         Kind::RegisterEntry(entry) => {
-            if entry.register_id == 0 {
-                let registers = pipeline
-                    .registers
-                    .iter()
-                    .map(|register| register.index)
-                    .collect();
-                return Ok(Query::Registers {
-                    registers,
-                    cells: Cells::All,
-                });
-            }
             let register = array::register(pipeline, entry.register_id)?;
             let cells = array::cells(entry.index.as_ref(), register.size, &register.name)?;
-            Ok(Query::Registers {
-                registers: vec![register.index],
-                cells,
-            })
+            let registers = vec![register.index];
+            Ok(Query::Registers { registers, cells })
+        }
+        Kind::ActionProfileMember(entry) => Ok(Query::Members {
+            profiles: profiles(pipeline, visible, entry.action_profile_id)?,
+            member: (entry.member_id != 0).then_some(entry.member_id),
+        }),
+        Kind::ActionProfileGroup(entry) => Ok(Query::SelectorGroups {
+            profiles: profiles(pipeline, visible, entry.action_profile_id)?,
+            group: (entry.group_id != 0).then_some(entry.group_id),
+        }),
+        Kind::ValueSetEntry(entry) if entry.value_set_id == 0 => {
+            let seen = pipeline.value_sets.iter().filter(|set| visible(set.id));
+            Ok(Query::ValueSets(seen.map(|set| set.index).collect()))
+        }
+        Kind::ValueSetEntry(entry) => {
+            let set = value_set::value_set(pipeline, entry.value_set_id)?;
+            Ok(Query::ValueSets(vec![set.index]))
+        }
+        Kind::DigestEntry(entry) if entry.digest_id == 0 => {
+            let all = pipeline.digests.iter().enumerate();
+            let seen = all.filter(|(_, digest)| visible(digest.id));
+            Ok(Query::Digests(seen.map(|(at, _)| at).collect()))
+        }
+        Kind::DigestEntry(entry) => {
+            let digest = digest::position(pipeline, entry.digest_id)?;
+            Ok(Query::Digests(vec![digest]))
         }
         Kind::PacketReplicationEngineEntry(entry) => match entry.r#type {
             Some(Replication::MulticastGroupEntry(entry)) => Ok(Query::Multicast(one_or_all(
@@ -69,8 +123,21 @@ pub(crate) fn query(pipeline: &Pipeline, given: Entity) -> Result<Query, Failure
             )?)),
             None => Err(Failure::invalid("The packet replication entry has no type")),
         },
-        other => Err(unimplemented(pipeline, &other)),
+        Kind::ExternEntry(_) => Err(no_externs()),
     }
+}
+
+fn profiles(
+    pipeline: &Pipeline,
+    visible: Visible<'_>,
+    id: u32,
+) -> Result<Vec<ProfileIndex>, Failure> {
+    if id == 0 {
+        let seen = pipeline.profiles.iter();
+        let seen = seen.filter(|profile| visible(profile.id));
+        return Ok(seen.map(|profile| profile.index).collect());
+    }
+    profile::profile(pipeline, id).map(|profile| vec![profile.index])
 }
 
 fn one_or_all(id: u32, what: &str) -> Result<Option<u16>, Failure> {
@@ -81,12 +148,20 @@ fn one_or_all(id: u32, what: &str) -> Result<Option<u16>, Failure> {
     }
 }
 
-fn entries(pipeline: &Pipeline, given: &TableEntry) -> Result<Query, Failure> {
+fn entries(
+    pipeline: &Pipeline,
+    visible: Visible<'_>,
+    given: &TableEntry,
+) -> Result<Query, Failure> {
     let view = View::Entry {
         counter: given.counter_data.is_some(),
+        meter: given.meter_config.is_some(),
+        hit: given.time_since_last_hit.is_some(),
     };
+    meter::no_counters(given.meter_counter_data.is_some())?;
     if given.table_id == 0 {
-        let tables = pipeline.tables.iter().map(|table| table.index).collect();
+        let seen = pipeline.tables.iter().filter(|table| visible(table.id));
+        let tables = seen.map(|table| table.index).collect();
         return Ok(if given.is_default_action {
             Query::Defaults { tables, view }
         } else {
@@ -99,23 +174,16 @@ fn entries(pipeline: &Pipeline, given: &TableEntry) -> Result<Query, Failure> {
     }
     let table = table_entry::table(pipeline, given.table_id)?;
     if given.counter_data.is_some() && !table.counted {
-        return Err(Failure::invalid(format!(
-            "Table {} has no direct counter",
-            table.name
-        )));
+        return Err(table_entry::no_counter(table));
     }
-    if given.time_since_last_hit.is_some() {
-        return Err(if table.idle_timeout {
-            Failure::unimplemented(format!(
-                "Idle timeouts, which table {} asks for, are not supported by this server",
-                table.name
-            ))
-        } else {
-            Failure::invalid(format!(
-                "Table {} does not support idle timeouts",
-                table.name
-            ))
-        });
+    if given.meter_config.is_some() {
+        meter::rates(table)?;
+    }
+    if given.time_since_last_hit.is_some() && !table.idle_timeout {
+        return Err(table_entry::no_idle_timeout(table));
+    }
+    if given.time_since_last_hit.is_some() && given.is_default_action {
+        return Err(Failure::invalid("A default entry has no idle timeout"));
     }
     if given.is_default_action {
         return Ok(Query::Defaults {
@@ -135,7 +203,7 @@ fn filter(table: &Table, given: &TableEntry) -> Result<Filter, Failure> {
     let key = if given.r#match.is_empty() {
         None
     } else {
-        Some(key::parts(table, &given.r#match)?)
+        Some(key::parts(table, &given.r#match, false)?)
     };
     let action = match given
         .action
@@ -164,29 +232,33 @@ fn filter(table: &Table, given: &TableEntry) -> Result<Filter, Failure> {
     })
 }
 
-fn direct_counters(pipeline: &Pipeline, given: &DirectCounterEntry) -> Result<Query, Failure> {
-    let view = View::DirectCounter;
-    let counted = |table: &&Table| table.counted;
-    let entry = given.table_entry.as_ref();
-    let Some(entry) = entry.filter(|entry| entry.table_id != 0) else {
-        let tables = pipeline
-            .tables
-            .iter()
-            .filter(counted)
-            .map(|table| table.index)
-            .collect();
+fn direct(
+    pipeline: &Pipeline,
+    visible: Visible<'_>,
+    entry: &TableEntry,
+    view: View,
+) -> Result<Query, Failure> {
+    let has = |table: &Table| match view {
+        View::DirectMeter => table.metered.is_some(),
+        _ => table.counted,
+    };
+    if entry.table_id == 0 {
+        let all = pipeline.tables.iter();
+        let seen = all.filter(|table| has(table) && visible(table.id));
         return Ok(Query::Entries {
-            tables,
+            tables: seen.map(|table| table.index).collect(),
             filter: Filter::default(),
             view,
         });
-    };
+    }
     let table = table_entry::table(pipeline, entry.table_id)?;
-    if !table.counted {
-        return Err(Failure::invalid(format!(
-            "Table {} has no direct counter",
-            table.name
-        )));
+    if !has(table) {
+        return Err(match view {
+            View::DirectMeter => {
+                Failure::invalid(format!("Table {} has no direct meter", table.name))
+            }
+            _ => table_entry::no_counter(table),
+        });
     }
     if entry.r#match.is_empty() && !entry.is_default_action {
         let filter = filter(table, entry)?;
@@ -196,9 +268,9 @@ fn direct_counters(pipeline: &Pipeline, given: &DirectCounterEntry) -> Result<Qu
             view,
         });
     }
-    let row = table_entry::row(table, entry)?;
-    Ok(Query::DirectCounter {
+    Ok(Query::Direct {
         table: table.index,
-        row,
+        row: table_entry::row(table, entry)?,
+        view,
     })
 }

@@ -14,7 +14,7 @@ use p4runtime_proto::{
 use super::Ports;
 use crate::{
     failure::Failure,
-    operation::{Change, GivenPort, Group, Operation, ReplicaSpec, Session},
+    operation::{BackupSpec, Change, GivenPort, Group, Operation, ReplicaSpec, Session},
 };
 
 /// The controller's number of the CPU port (`SDN_PORT_CPU`).
@@ -91,18 +91,20 @@ pub(super) fn id(given: u32, what: &str) -> Result<u16, Failure> {
 
 fn replicas(ports: Ports, given: &[Replica]) -> Result<Vec<ReplicaSpec>, Failure> {
     let mut seen = BTreeSet::new();
+    let mut once = |port: u16, instance: u16| {
+        if seen.insert((port, instance)) {
+            return Ok(());
+        }
+        Err(Failure::invalid(format!(
+            "Port {port} with instance {instance} is there twice"
+        )))
+    };
     given
         .iter()
         .map(|replica| {
-            if !replica.backup_replicas.is_empty() {
-                return Err(Failure::unimplemented("Backup replicas are not supported"));
-            }
             let (number, given) = match &replica.port_kind {
                 Some(PortKind::Port(bytes)) => {
-                    let number = bytestring::decode(bytes, 32)
-                        .map_err(|error| Failure::invalid(format!("Port of a replica: {error}")))?;
-                    let canonical = Bytes::copy_from_slice(bytestring::canonical(bytes));
-                    (number, GivenPort::Bytes(canonical))
+                    (sdn_port(bytes)?, GivenPort::Bytes(canonical(bytes)))
                 }
                 #[expect(deprecated, reason = "controllers before 1.4 write it")]
                 Some(PortKind::EgressPort(number)) => {
@@ -111,21 +113,49 @@ fn replicas(ports: Ports, given: &[Replica]) -> Result<Vec<ReplicaSpec>, Failure
                 None => return Err(Failure::invalid("A replica has no port")),
             };
             let port = port(ports, number)?;
-            let instance = u16::try_from(replica.instance).map_err(|_| {
-                Failure::invalid(format!("Instance {} needs over 16 bits", replica.instance))
-            })?;
-            if !seen.insert((port, instance)) {
-                return Err(Failure::invalid(format!(
-                    "Port {port} with instance {instance} is there twice"
-                )));
-            }
+            let instance = instance(replica.instance)?;
+            once(port, instance)?;
+            let backups = replica
+                .backup_replicas
+                .iter()
+                .map(|given| {
+                    let backup = self::port(ports, sdn_port(&given.port)?)?;
+                    if backup == port {
+                        return Err(Failure::invalid(format!(
+                            "The backup of a replica has the replica's own port {port}"
+                        )));
+                    }
+                    let instance = self::instance(given.instance)?;
+                    once(backup, instance)?;
+                    Ok(BackupSpec {
+                        port: backup,
+                        given: canonical(&given.port),
+                        instance,
+                    })
+                })
+                .collect::<Result<_, Failure>>()?;
             Ok(ReplicaSpec {
                 port,
                 given,
                 instance,
+                backups,
             })
         })
         .collect()
+}
+
+fn sdn_port(bytes: &[u8]) -> Result<u128, Failure> {
+    bytestring::decode(bytes, 32)
+        .map_err(|error| Failure::invalid(format!("Port of a replica: {error}")))
+}
+
+fn canonical(bytes: &[u8]) -> Bytes {
+    Bytes::copy_from_slice(bytestring::canonical(bytes))
+}
+
+fn instance(given: u32) -> Result<u16, Failure> {
+    u16::try_from(given)
+        .map_err(|_| Failure::invalid(format!("Instance {given} needs over 16 bits")))
 }
 
 fn port(ports: Ports, number: u128) -> Result<u16, Failure> {
@@ -134,8 +164,13 @@ fn port(ports: Ports, number: u128) -> Result<u16, Failure> {
             .cpu
             .ok_or_else(|| Failure::invalid("The switch runs without a CPU port (--cpu-port)"));
     }
-    u16::try_from(number)
+    port_number(number)
         .ok()
         .filter(|port| *port != ports.drop)
         .ok_or_else(|| Failure::invalid(format!("{number} is no port that a replica can go to")))
+}
+
+/// A port of the data plane.
+pub(super) fn port_number(number: u128) -> Result<u16, Failure> {
+    u16::try_from(number).map_err(|_| Failure::invalid(format!("{number} is no port")))
 }

@@ -1,16 +1,17 @@
 //! Table entries and their direct counters (P4Runtime 9.1).
 
 use bytes::Bytes;
-use p4_engine::{CounterValue, Entry, EntryAction};
+use p4_engine::{CounterValue, Entry, EntryAction, MeterConfig};
 use p4runtime_proto::p4::v1::{CounterData, DirectCounterEntry, TableEntry, update::Type};
 
 use super::{
-    action::{Place, table_action},
+    action::{Does, Place, table_action},
     key::key,
+    meter,
 };
 use crate::{
     failure::Failure,
-    operation::{Extra, Operation, Row},
+    operation::{Beside, Extra, Operation, Row},
     pipeline::{Pipeline, Table},
 };
 
@@ -37,7 +38,7 @@ pub(super) fn update(
         ));
     }
     if given.is_default_action {
-        return default_entry(table, change, &given);
+        return default_entry(pipeline, table, change, &given);
     }
     if table.is_const && (change != Type::Modify || given.action.is_some()) {
         return Err(Failure::denied(format!(
@@ -46,22 +47,33 @@ pub(super) fn update(
         )));
     }
     if change == Type::Delete {
-        let key = key(table, &given.r#match, given.priority)?;
+        let key = key(table, &given.r#match, given.priority, false)?;
         return Ok(Operation::Delete {
             table: table.index,
             key,
         });
     }
-    direct_resources(table, &given)?;
-    let key = key(table, &given.r#match, given.priority)?;
-    let action = given
+    check_fields(table, &given)?;
+    let allocate = change == Type::Insert;
+    let key = key(table, &given.r#match, given.priority, allocate)?;
+    let does = given
         .action
         .as_ref()
-        .map(|action| table_action(table, action, Place::Entry))
-        .transpose()?
-        .map(EntryAction::Call);
-    let counter = given.counter_data.as_ref().map(counter_value).transpose()?;
-    let extra = extra(&given);
+        .map(|action| table_action(pipeline, table, action, Place::Entry))
+        .transpose()?;
+    let (action, set) = match does {
+        Some(Does::Action(action)) => (Some(action), None),
+        // The switch makes the group.
+        Some(Does::Set(set)) => (Some(EntryAction::Group(0)), Some(set)),
+        None => (None, None),
+    };
+    let beside = Beside {
+        extra: extra(&given),
+        counter: given.counter_data.as_ref().map(counter_value).transpose()?,
+        meter: meter_config(table, &given)?,
+        set,
+    };
+    let beside = (beside != Beside::default()).then(|| Box::new(beside));
     match (change, action) {
         (Type::Insert, Some(action)) => Ok(Operation::Insert {
             table: table.index,
@@ -70,8 +82,7 @@ pub(super) fn update(
                 priority: key.priority,
                 action,
             },
-            extra,
-            counter,
+            beside,
         }),
         (Type::Insert, None) => Err(Failure::invalid(format!(
             "The new entry of table {} has no action",
@@ -81,13 +92,24 @@ pub(super) fn update(
             table: table.index,
             key,
             action,
-            extra,
-            counter,
+            beside,
         }),
     }
 }
 
-fn default_entry(table: &Table, change: Type, given: &TableEntry) -> Result<Operation, Failure> {
+fn meter_config(table: &Table, given: &TableEntry) -> Result<Option<MeterConfig>, Failure> {
+    let Some(given) = &given.meter_config else {
+        return Ok(None);
+    };
+    meter::config(&table.name, meter::rates(table)?, given).map(Some)
+}
+
+fn default_entry(
+    pipeline: &Pipeline,
+    table: &Table,
+    change: Type,
+    given: &TableEntry,
+) -> Result<Operation, Failure> {
     if change != Type::Modify {
         return Err(Failure::invalid(format!(
             "The default entry of table {} is always there; it can only be modified",
@@ -106,7 +128,7 @@ fn default_entry(table: &Table, change: Type, given: &TableEntry) -> Result<Oper
             table.name
         )));
     }
-    if !table.direct {
+    if table.profile.is_some() {
         return Err(Failure::denied(format!(
             "Table {} has an action profile, so its default entry is NoAction for good",
             table.name
@@ -115,57 +137,69 @@ fn default_entry(table: &Table, change: Type, given: &TableEntry) -> Result<Oper
     if given.idle_timeout_ns != 0 {
         return Err(Failure::invalid("A default entry has no idle timeout"));
     }
-    direct_resources(table, given)?;
-    let call = given
+    check_fields(table, given)?;
+    let does = given
         .action
         .as_ref()
-        .map(|action| table_action(table, action, Place::Default))
+        .map(|action| table_action(pipeline, table, action, Place::Default))
         .transpose()?;
+    let call = match does {
+        Some(Does::Action(EntryAction::Call(call))) => Some(call),
+        // Tables with a profile were refused above.
+        _ => None,
+    };
     // A reset takes everything back, whatever else the update says.
-    let reset = call.is_none();
+    let beside = Beside {
+        extra: match call {
+            Some(_) => extra(given),
+            None => Extra::default(),
+        },
+        counter: given.counter_data.as_ref().map(counter_value).transpose()?,
+        meter: meter_config(table, given)?,
+        set: None,
+    };
     Ok(Operation::Default {
         table: table.index,
         call,
-        extra: if reset {
-            Extra::default()
-        } else {
-            extra(given)
-        },
-        counter: given.counter_data.as_ref().map(counter_value).transpose()?,
+        beside: (beside != Beside::default()).then(|| Box::new(beside)),
     })
 }
 
-/// Refuses what the table has not or this server does not do.
-fn direct_resources(table: &Table, given: &TableEntry) -> Result<(), Failure> {
+/// Refuses what the table has not.
+fn check_fields(table: &Table, given: &TableEntry) -> Result<(), Failure> {
     let name = &table.name;
     if given.time_since_last_hit.is_some() {
         return Err(Failure::invalid("time_since_last_hit cannot be written"));
     }
-    if given.idle_timeout_ns != 0 {
-        return Err(if table.idle_timeout {
-            Failure::unimplemented(format!(
-                "Idle timeouts, which table {name} asks for, are not supported by this server"
-            ))
-        } else {
-            Failure::invalid(format!("Table {name} does not support idle timeouts"))
-        });
+    if given.idle_timeout_ns < 0 {
+        return Err(Failure::invalid("The idle timeout is negative"));
     }
-    if given.meter_config.is_some() || given.meter_counter_data.is_some() {
-        return Err(if table.metered {
-            Failure::unimplemented(format!(
-                "The direct meter of table {name} cannot be programmed by this server"
-            ))
-        } else {
-            Failure::invalid(format!("Table {name} has no direct meter"))
-        });
+    if given.idle_timeout_ns != 0 && !table.idle_timeout {
+        return Err(no_idle_timeout(table));
     }
+    if given.meter_config.is_some() {
+        meter::rates(table)?;
+    }
+    if given.meter_counter_data.is_some() && table.metered.is_none() {
+        return Err(Failure::invalid(format!(
+            "Table {name} has no direct meter"
+        )));
+    }
+    meter::no_counters(given.meter_counter_data.is_some())?;
     if given.counter_data.is_some() && !table.counted {
         return Err(no_counter(table));
     }
     Ok(())
 }
 
-fn no_counter(table: &Table) -> Failure {
+pub(super) fn no_idle_timeout(table: &Table) -> Failure {
+    Failure::invalid(format!(
+        "Table {} does not support idle timeouts (support_timeout = true)",
+        table.name
+    ))
+}
+
+pub(super) fn no_counter(table: &Table) -> Failure {
     Failure::invalid(format!("Table {} has no direct counter", table.name))
 }
 
@@ -182,6 +216,9 @@ pub(super) fn direct_counter(
         return Err(Failure::invalid("The direct counter names no table entry"));
     };
     let table = table(pipeline, entry.table_id)?;
+    if !table.counted {
+        return Err(no_counter(table));
+    }
     let row = row(table, entry)?;
     let value = given.data.as_ref().map(counter_value).transpose()?;
     Ok(Operation::DirectCounter {
@@ -191,13 +228,10 @@ pub(super) fn direct_counter(
     })
 }
 
-/// The row of a direct counter.
+/// The row of a direct counter or meter.
 pub(super) fn row(table: &Table, entry: &TableEntry) -> Result<Row, Failure> {
-    if !table.counted {
-        return Err(no_counter(table));
-    }
     if !entry.is_default_action {
-        return key(table, &entry.r#match, entry.priority).map(Row::Entry);
+        return key(table, &entry.r#match, entry.priority, false).map(Row::Entry);
     }
     if !entry.r#match.is_empty() || entry.priority != 0 {
         return Err(Failure::invalid(
@@ -214,6 +248,7 @@ fn extra(given: &TableEntry) -> Extra {
     Extra {
         metadata: Bytes::copy_from_slice(&given.metadata),
         controller_metadata,
+        idle_timeout_ns: given.idle_timeout_ns,
     }
 }
 

@@ -6,10 +6,17 @@
 )]
 
 mod arbitration;
+mod digests;
+mod entities;
+mod idle;
+mod meters;
 mod model;
+mod names;
 mod packets;
 mod pipelines;
 mod reads;
 mod replication;
+mod role_configs;
+mod selectors;
 mod support;
 mod writes;

@@ -205,7 +205,10 @@ async fn good_queries_are_answered_beside_bad_ones() {
         }
     };
     let meter = Entity {
-        entity: Some(Kind::MeterEntry(MeterEntry::default())),
+        entity: Some(Kind::MeterEntry(MeterEntry {
+            meter_id: 5,
+            ..MeterEntry::default()
+        })),
     };
     let missing = DirectCounterEntry {
         table_entry: Some(TableEntry {
@@ -244,7 +247,7 @@ async fn good_queries_are_answered_beside_bad_ones() {
         codes,
         [
             (1, Code::InvalidArgument),
-            (2, Code::Unimplemented),
+            (2, Code::InvalidArgument),
             (3, Code::NotFound),
             (4, Code::InvalidArgument)
         ]

@@ -31,6 +31,11 @@ fn old_replica(port: u32, instance: u32) -> Replica {
     }
 }
 
+fn backup(port: &'static [u8], instance: u32) -> BackupReplica {
+    let port = port.into();
+    BackupReplica { port, instance }
+}
+
 fn group(id: u32, replicas: Vec<Replica>) -> Kind {
     let entry = MulticastGroupEntry {
         multicast_group_id: id,
@@ -152,18 +157,55 @@ async fn wrong_replicas_are_refused() {
     ] {
         assert_eq!(code(kind.clone()).await, Code::InvalidArgument, "{kind:?}");
     }
-    let backup = Replica {
-        backup_replicas: vec![BackupReplica {
-            port: vec![4].into(),
-            instance: 1,
-        }],
+    let backed = |port: &'static [u8], instance| Replica {
+        backup_replicas: vec![backup(port, instance)],
         ..replica(&[3], 1)
     };
-    assert_eq!(code(group(5, vec![backup])).await, Code::Unimplemented);
+    for wrong in [backed(&[3], 2), backed(&[], 1), backed(&[1, 0xff], 1)] {
+        let kind = group(5, vec![wrong]);
+        assert_eq!(code(kind.clone()).await, Code::InvalidArgument, "{kind:?}");
+    }
+    let twice = group(5, vec![backed(&[4], 7), replica(&[4], 7)]);
+    assert_eq!(code(twice).await, Code::InvalidArgument);
     // The controller's number of the CPU port.
     assert_eq!(
         code(session(5, vec![replica(&[0xff, 0xff, 0xff, 0xfd], 1)], 0)).await,
         Code::Ok
     );
+    switch.shutdown();
+}
+
+#[tokio::test]
+async fn backups_take_over_while_a_port_is_down() {
+    let (switch, client) = ready().await;
+    let backed = Replica {
+        backup_replicas: vec![backup(&[4], 8), backup(&[5], 9)],
+        ..replica(&[3], 7)
+    };
+    let both = group(5, vec![backed, replica(&[6], 1)]);
+    write(&client, vec![update(Type::Insert, both.clone())]).await;
+    assert_eq!(read(&client, group(5, vec![])).await, [both]);
+    let flood = entry(BY_MAC, vec![exact(1, 1)], action("flood", &[5]));
+    write(&client, vec![insert(flood)]).await;
+    let ports = || {
+        let outputs = switch.inject(1, &frame(1, 2, 0));
+        outputs
+            .into_iter()
+            .map(|(port, _)| port)
+            .collect::<Vec<_>>()
+    };
+    let set = |port, up| switch.set_port(port, up).expect("taken");
+    assert_eq!(ports(), [3, 6]);
+    set(3, false);
+    assert_eq!(ports(), [4, 6]);
+    set(4, false);
+    assert_eq!(ports(), [5, 6]);
+    // Nothing is up: the replica itself again.
+    set(5, false);
+    assert_eq!(ports(), [3, 6]);
+    set(4, true);
+    assert_eq!(ports(), [4, 6]);
+    set(3, true);
+    assert_eq!(ports(), [3, 6]);
     switch.shutdown();
 }

@@ -48,6 +48,98 @@ pub(crate) fn empty() -> Handle {
     .expect("the switch starts")
 }
 
+/// A program of `tests/programs` with the ids that its p4info gives.
+pub(crate) struct Named {
+    p4info: P4Info,
+    json: &'static str,
+}
+
+impl Named {
+    pub(crate) fn entities() -> Self {
+        Self::new(
+            include_bytes!("../programs/entities.p4info.bin"),
+            include_str!("../programs/entities.json"),
+        )
+    }
+
+    pub(crate) fn names() -> Self {
+        Self::new(
+            include_bytes!("../programs/names.p4info.bin"),
+            include_str!("../programs/names.json"),
+        )
+    }
+
+    fn new(p4info: &'static [u8], json: &'static str) -> Self {
+        let p4info = P4Info::decode(p4info).expect("p4info decodes");
+        Self { p4info, json }
+    }
+
+    pub(crate) fn config(&self) -> ForwardingPipelineConfig {
+        ForwardingPipelineConfig {
+            p4info: Some(self.p4info.clone()),
+            p4_device_config: self.json.into(),
+            cookie: None,
+        }
+    }
+
+    /// A switch with the program, and its primary.
+    pub(crate) async fn ready(&self) -> (Handle, Client<Ready>) {
+        let switch = empty();
+        let client = primary(&switch, 1).await;
+        let client = client.set_pipeline(self.config()).await;
+        (switch, client.expect("pipeline set"))
+    }
+
+    /// The id of any object by its short name.
+    pub(crate) fn id(&self, alias: &str) -> u32 {
+        let info = &self.p4info;
+        let preambles = (info.tables.iter().map(|object| &object.preamble))
+            .chain(info.actions.iter().map(|object| &object.preamble))
+            .chain(info.action_profiles.iter().map(|object| &object.preamble))
+            .chain(info.counters.iter().map(|object| &object.preamble))
+            .chain(info.meters.iter().map(|object| &object.preamble))
+            .chain(info.registers.iter().map(|object| &object.preamble))
+            .chain(info.value_sets.iter().map(|object| &object.preamble))
+            .chain(info.digests.iter().map(|object| &object.preamble));
+        let mut found = preambles.flatten().filter(|object| object.alias == alias);
+        found.next().expect("an object of this name").id
+    }
+
+    pub(crate) fn call(&self, name: &str, args: &[u128]) -> Action {
+        let params = (1..)
+            .zip(args)
+            .map(|(param_id, value)| Param {
+                param_id,
+                value: encode(*value),
+            })
+            .collect();
+        Action {
+            action_id: self.id(name),
+            params,
+        }
+    }
+
+    /// An entry with an exact match of its first field.
+    pub(crate) fn entry(&self, table: &str, key: u128, action: Action) -> TableEntry {
+        let action = TableAction {
+            r#type: Some(table_action::Type::Action(action)),
+        };
+        entry(self.id(table), vec![exact(1, key)], action)
+    }
+}
+
+/// A frame that meets the table of `branch` in the program `entities`.
+pub(crate) fn branch(branch: u8, key: u16, source: u64, kind: u16) -> Vec<u8> {
+    let destination = u64::from(branch) << 32 | u64::from(key);
+    frame(destination, source, kind)
+}
+
+/// The ports that a frame leaves by.
+pub(crate) fn ports(switch: &Handle, frame: &[u8]) -> Vec<u16> {
+    let outputs = switch.inject(1, frame);
+    outputs.into_iter().map(|(port, _)| port).collect()
+}
+
 pub(crate) fn switch_config(cookie: u64) -> ForwardingPipelineConfig {
     config(SWITCH_INFO, SWITCH_JSON, cookie)
 }

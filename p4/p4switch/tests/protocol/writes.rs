@@ -1,7 +1,7 @@
 //! P4Runtime 9 and 12: what may be written, with the code of each refusal.
 
 use p4runtime_proto::p4::v1::{
-    CounterData, CounterEntry, DirectCounterEntry, Entity, Index, MeterConfig, MeterEntry, P4Data,
+    CounterData, CounterEntry, DirectCounterEntry, Entity, ExternEntry, Index, MeterConfig, P4Data,
     RegisterEntry, TableAction, TableEntry, Update,
     entity::Entity as Kind,
     field_match::{Exact, FieldMatchType},
@@ -683,15 +683,15 @@ async fn direct_counters_need_their_entry() {
 #[tokio::test]
 async fn what_is_not_programmed_is_named() {
     let (switch, client) = ready().await;
-    let meter = Kind::MeterEntry(MeterEntry {
-        meter_id: 5,
-        ..MeterEntry::default()
+    let other = Kind::ExternEntry(ExternEntry {
+        extern_id: 5,
+        ..ExternEntry::default()
     });
-    let batch = vec![update(Type::Modify, meter)];
+    let batch = vec![update(Type::Modify, other)];
     let failed = failures(&client, batch, Atomicity::ContinueOnError).await;
     assert_eq!(failed[0].code, Code::Unimplemented);
     assert!(
-        failed[0].message.contains("Meters"),
+        failed[0].message.contains("Extern"),
         "{}",
         failed[0].message
     );

@@ -125,6 +125,33 @@ impl Engine {
         Ok(())
     }
 
+    /// Configuration of the direct meter of the default action.
+    #[must_use]
+    pub fn default_meter(&self, table: TableIndex) -> Option<MeterConfig> {
+        self.state.tables[table.position()].default_meter.config()
+    }
+
+    /// Configures the direct meter of the default action.
+    ///
+    /// # Errors
+    /// A table without direct meter, or a peak rate below the committed rate.
+    pub fn set_default_meter(
+        &mut self,
+        table: TableIndex,
+        config: Option<MeterConfig>,
+    ) -> Result<(), ControlError> {
+        check_meter(config)?;
+        let info = self.program.table_info(table);
+        if info.meter.is_none() {
+            return Err(ControlError::Invalid {
+                what: format!("Table {} has no direct meter", info.name),
+            });
+        }
+        let meter = &mut self.state.tables[table.position()].default_meter;
+        meter.configure(config);
+        Ok(())
+    }
+
     /// Sets or replaces a clone session (`mirroring_add` of bmv2).
     pub fn set_clone_session(&mut self, session: u16, config: CloneSession) {
         self.state.sessions.insert(session, config);
