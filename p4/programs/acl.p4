@@ -1,10 +1,30 @@
-/* One leg of policy: labels, groups, verdict. Exact and LPM only, so a packet costs the same
- * whatever the number of rules, sets and members.
+/* One step of a leg of policy: labels, groups, verdict. Exact and LPM only, so a step costs the
+ * same whatever the number of rules, sets and members.
  *
- * A packet between two local endpoints passes here twice, egress leg first; in between it is
- * resubmitted. Every address is written down once for both directions that way. */
+ * A leg is a chain of steps, each of them one policy or, where that is cheap, the whole leg. A
+ * verdict that leaves it to a later policy or tier resubmits the packet with the step that is due.
+ * A packet between two local endpoints takes its egress leg first and is resubmitted in between as
+ * well, so that every table is there once for both directions. */
 
 control Acl(inout headers_t hdr, inout metadata_t md) {
+    /* The class to ask, and the steps that follow: 0 if none does. */
+    @name(".step") @id(0x0100001a)
+    action step(bit<32> class, bit<32> ports, bit<32> source_ports, bit<32> next, bit<32> pass) {
+        md.class = class;
+        md.ports = ports;
+        md.source_ports = source_ports;
+        md.next_step = next;
+        md.pass_step = pass;
+    }
+
+    @name(".acl_chain") @id(0x02000024)
+    table acl_chain {
+        key = { md.chain : exact @name("chain"); }
+        actions = { step; @defaultonly NoAction; }
+        const default_action = NoAction;
+        size = 131072;
+    }
+
     @name(".host_label") @id(0x01000010)
     action host_label(bit<32> label) {
         md.host_label = label;
@@ -91,7 +111,7 @@ control Acl(inout headers_t hdr, inout metadata_t md) {
         }
         actions = { host_group; @defaultonly NoAction; }
         const default_action = NoAction;
-        size = 4194304;
+        size = 1048576;
     }
 
     @name(".net_group") @id(0x01000014)
@@ -126,7 +146,7 @@ control Acl(inout headers_t hdr, inout metadata_t md) {
         }
         actions = { pair_group; @defaultonly NoAction; }
         const default_action = NoAction;
-        size = 1048576;
+        size = 262144;
     }
 
     @name(".port_group") @id(0x01000016)
@@ -176,6 +196,19 @@ control Acl(inout headers_t hdr, inout metadata_t md) {
         md.rule = rule;
     }
 
+    /* No rule of this step matched: the next policy decides. */
+    @name(".next_policy") @id(0x0100001b)
+    action next_policy() {
+        md.onward = md.next_step;
+    }
+
+    /* A rule passes: the first policy of the next tier decides, or the next profile. */
+    @name(".next_tier") @id(0x0100001c)
+    action next_tier(bit<32> rule) {
+        md.onward = md.pass_step;
+        md.rule = rule;
+    }
+
     @name(".acl_verdict_hits")
     direct_counter(CounterType.packets_and_bytes) verdict_hits;
 
@@ -187,10 +220,10 @@ control Acl(inout headers_t hdr, inout metadata_t md) {
             md.port_group : exact @name("port_group");
             md.source_port_group : exact @name("source_port_group");
         }
-        actions = { allow; deny; @defaultonly NoAction; }
+        actions = { allow; deny; next_policy; next_tier; @defaultonly NoAction; }
         const default_action = NoAction;
         counters = verdict_hits;
-        size = 4194304;
+        size = 524288;
     }
 
     @name(".acl_verdict_default_hits")
@@ -202,13 +235,14 @@ control Acl(inout headers_t hdr, inout metadata_t md) {
             md.class : exact @name("class");
             md.group : exact @name("group");
         }
-        actions = { allow; deny; @defaultonly NoAction; }
+        actions = { allow; deny; next_policy; next_tier; @defaultonly NoAction; }
         const default_action = NoAction;
         counters = verdict_default_hits;
         size = 524288;
     }
 
     apply {
+        acl_chain.apply();
         if (md.is_v6 == 0) {
             if (!acl_service_v4.apply().hit) {
                 acl_host_v4.apply();

@@ -41,11 +41,9 @@ control Endpoint(inout headers_t hdr, inout metadata_t md, inout standard_metada
     }
 
     @name(".source_endpoint") @id(0x01000005)
-    action source_endpoint(bit<32> class, bit<32> ports, bit<32> source_ports) {
+    action source_endpoint(bit<32> chain) {
         md.local_src = 1;
-        md.src_class = class;
-        md.src_ports = ports;
-        md.src_source_ports = source_ports;
+        md.src_chain = chain;
     }
 
     @name(".endpoint_source_v4") @id(0x02000003)
@@ -71,15 +69,12 @@ control Endpoint(inout headers_t hdr, inout metadata_t md, inout standard_metada
     }
 
     @name(".local_endpoint") @id(0x01000006)
-    action local_endpoint(bit<9> port, bit<48> mac, bit<32> class, bit<32> ports,
-                          bit<32> source_ports) {
+    action local_endpoint(bit<9> port, bit<48> mac, bit<32> chain) {
         md.local_dst = 1;
         md.out_port = port;
         md.out_mac = mac;
         md.in_mac = GATEWAY_MAC;
-        md.dst_class = class;
-        md.dst_ports = ports;
-        md.dst_source_ports = source_ports;
+        md.dst_chain = chain;
     }
 
     @name(".endpoint_local_v4") @id(0x02000005)

@@ -182,15 +182,11 @@ struct metadata_t {
     bit<1>   answered;
     bit<32>  answer_len;
 
-    /* The two legs. */
-    bit<32>  src_class;
-    bit<32>  src_ports;
-    bit<32>  src_source_ports;
-    bit<32>  dst_class;
-    bit<32>  dst_ports;
-    bit<32>  dst_source_ports;
+    /* The two legs: their first steps, 0 for one that is closed. */
+    bit<32>  src_chain;
+    bit<32>  dst_chain;
 
-    /* The leg that this pass judges. */
+    /* The step that this pass judges. */
     bit<32>  class;
     bit<32>  ports;
     bit<32>  source_ports;
@@ -208,6 +204,9 @@ struct metadata_t {
     bit<1>   judged;
     bit<1>   allowed;
     bit<32>  rule;
+    bit<32>  next_step;
+    bit<32>  pass_step;
+    bit<32>  onward;
 
     /* Settings. */
     bit<16>  epoch;
@@ -234,10 +233,13 @@ struct metadata_t {
     /* Route. */
     bit<32>  next_hop;
 
-    /* Carried into the second pass, which starts with all other metadata zero: the egress leg has
-     * allowed the packet, where the packet came from, and when. */
+    /* Carried into the next pass, which starts with all other metadata zero: the egress leg has
+     * allowed the packet, the step of the leg that is due (0 for its first), where the packet came
+     * from, and when. */
     @field_list(1)
     bit<1>   egress_done;
+    @field_list(1)
+    bit<32>  chain;
     @field_list(1)
     bit<9>   in_port;
     @field_list(1)

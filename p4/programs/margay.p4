@@ -1,7 +1,8 @@
 /* The pipeline: the contract between the agents and every device.
  *
  * parse, port and endpoint, anti-spoof, connection lookup, egress policy of the source endpoint,
- * ingress policy of the destination endpoint, connection commit, route, rewrite and out.
+ * ingress policy of the destination endpoint (each step by step, see acl.p4), connection commit,
+ * route, rewrite and out.
  * ARP and neighbour discovery are answered on the way. Stages live in files of their own. */
 
 #include <core.p4>
@@ -45,7 +46,7 @@ control Pipeline(inout headers_t hdr, inout metadata_t md, inout standard_metada
     apply {
         bit<1> again = 0;
         acl_settings.apply();
-        if (md.egress_done == 0) {
+        if (md.egress_done == 0 && md.chain == 0) {
             md.in_port = sm.ingress_port;
             md.now = sm.ingress_global_timestamp;
         }
@@ -117,29 +118,31 @@ control Pipeline(inout headers_t hdr, inout metadata_t md, inout standard_metada
             if (md.found == 0 || md.opens == 1) {
                 /* The leg that is due: the source's egress first, then the destination's ingress. */
                 if (md.local_src == 1 && md.egress_done == 0) {
-                    md.class = md.src_class;
-                    md.ports = md.src_ports;
-                    md.source_ports = md.src_source_ports;
+                    if (md.chain == 0) {
+                        md.chain = md.src_chain;
+                    }
                     md.remote_v4 = hdr.ipv4.dst;
                     md.remote_v6 = hdr.ipv6.dst;
                     md.remote_port = md.dst_port;
                     again = md.local_dst;
                 } else {
-                    md.class = md.dst_class;
-                    md.ports = md.dst_ports;
-                    md.source_ports = md.dst_source_ports;
+                    if (md.chain == 0) {
+                        md.chain = md.dst_chain;
+                    }
                     md.remote_v4 = hdr.ipv4.src;
                     md.remote_v6 = hdr.ipv6.src;
                     md.remote_port = md.src_port;
                 }
-                if (md.class == 0) {
+                if (md.chain == 0) {
                     md.drop_reason = DROP_INGRESS_CLOSED;
                     if (md.local_src == 1 && md.egress_done == 0) {
                         md.drop_reason = DROP_EGRESS_CLOSED;
                     }
                 } else {
                     acl.apply(hdr, md);
-                    if (md.judged == 0) {
+                    if (md.onward != 0) {
+                        again = 1;
+                    } else if (md.judged == 0) {
                         md.drop_reason = DROP_NO_VERDICT;
                     } else if (md.allowed == 0) {
                         md.drop_reason = DROP_INGRESS_POLICY;
@@ -157,7 +160,10 @@ control Pipeline(inout headers_t hdr, inout metadata_t md, inout standard_metada
         } else if (md.answered == 1) {
             drop_reason.count((bit<32>)COUNT_NEIGHBOUR_ANSWERED);
         } else if (again == 1) {
-            md.egress_done = 1;
+            if (md.onward == 0) {
+                md.egress_done = 1;
+            }
+            md.chain = md.onward;
             resubmit_preserving_field_list(1);
         } else {
             connection_commit.apply(hdr, md, sm, drop_reason);

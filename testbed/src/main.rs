@@ -5,6 +5,7 @@
 
 #![forbid(unsafe_code)]
 
+mod cargo;
 mod demo;
 mod lab;
 mod packet;

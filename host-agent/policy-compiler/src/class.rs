@@ -1,4 +1,4 @@
-//! A class: one leg's program, the groups of remote addresses that it tells apart, and their rows.
+//! A class: one step's program, the groups of remote addresses that it tells apart, and their rows.
 
 mod judge;
 
@@ -16,7 +16,7 @@ use crate::program::Program;
 use crate::rows;
 use crate::slab::Slab;
 
-pub(crate) use judge::{Judge, dimensions};
+pub(crate) use judge::{Judge, Verdict, dimensions};
 
 /// Atoms of a class that hold, one bit each by their place in [`Class::atoms`].
 pub(crate) type Bits = SmallVec<[u64; 2]>;
@@ -71,7 +71,7 @@ pub(crate) struct Class {
     pub id: u32,
     /// Hash of the content.
     pub hash: u128,
-    /// Legs of endpoints that point here.
+    /// Pointers of endpoints whose chains lead here.
     pub users: u32,
     /// Content.
     pub program: Program,
@@ -367,16 +367,14 @@ impl Class {
         let group = &self.groups[group];
         let default = judge::most_frequent(&group.cells);
         let verdict = |cell: u32| self.judge.verdict(&self.program, cell);
-        let (allow, rule) = verdict(default);
-        put(rows::verdict_default(self.id, group.id, allow, rule));
+        put(rows::verdict_default(self.id, group.id, verdict(default)));
         let width = self.judge.source_groups();
         for (place, cell) in group.cells.iter().enumerate() {
             if *cell == default {
                 continue;
             }
-            let (allow, rule) = verdict(*cell);
             let at = (place / width, place % width);
-            put(rows::verdict(self.id, group.id, at, allow, rule));
+            put(rows::verdict(self.id, group.id, at, verdict(*cell)));
         }
     }
 

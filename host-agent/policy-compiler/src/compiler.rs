@@ -13,6 +13,7 @@ use policy_model::{
 };
 use table_model::{Capability, Phase, Row, TableId, TableSnapshot};
 
+use crate::chain::SHORT_LEG;
 use crate::endpoint::{Endpoint, EndpointState};
 use crate::error::CompileError;
 use crate::fold::OwnPorts;
@@ -52,6 +53,7 @@ pub struct TableUsage {
 pub struct Compiler {
     pub(crate) capability: Capability,
     pub(crate) semantics: Semantics,
+    short_leg: usize,
     epoch: u16,
     /// IPv4, then IPv6.
     pub(crate) planes: [Plane; 2],
@@ -89,6 +91,7 @@ impl Compiler {
         Self {
             capability,
             semantics,
+            short_leg: SHORT_LEG,
             epoch: 0,
             planes: [Plane::new(Family::V4), Plane::new(Family::V6)],
             shared: Shared::default(),
@@ -108,11 +111,20 @@ impl Compiler {
         }
     }
 
+    /// Compiles legs of at most so many rules as one step, which costs a packet one pass, and longer
+    /// ones as a step a policy, which costs rows only once for all endpoints that share it.
+    #[must_use]
+    pub fn with_short_leg(mut self, rules: usize) -> Self {
+        self.short_leg = rules;
+        self
+    }
+
     /// Forgets everything; the next commit emits every row as an insert. For a target whose tables
     /// are to be compared as a whole.
     pub fn reset(&mut self) {
         *self = Self {
             epoch: self.epoch,
+            short_leg: self.short_leg,
             ..Self::new(self.capability.clone(), self.semantics.clone())
         };
     }

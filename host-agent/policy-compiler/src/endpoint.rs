@@ -1,4 +1,4 @@
-//! What one endpoint needs, and the rows that point packets to its classes.
+//! What one endpoint needs, and the rows that point packets to its chains.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -48,8 +48,10 @@ pub enum EndpointState {
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     pub pointers: RowMap,
-    /// Classes of its legs by family, one entry a pointer.
+    /// Classes of its legs by family, one entry a pointer and step.
     pub legs: Vec<(Family, u32)>,
+    /// Nodes of its legs' chains, one entry a pointer and step.
+    pub nodes: Vec<u32>,
     pub needs: Needs,
     /// Addresses and prefixes that the legs were folded for.
     pub locals: Vec<IpNet>,
@@ -173,14 +175,6 @@ pub(crate) fn source_regions(
     Some(regions)
 }
 
-/// Class and port tables of a leg; all zero for one that denies everything.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct LegIds {
-    pub class: u32,
-    pub ports: u32,
-    pub source_ports: u32,
-}
-
 /// Collects the rows of one endpoint.
 #[derive(Debug)]
 pub(crate) struct Pointers<'a> {
@@ -211,46 +205,36 @@ impl Pointers<'_> {
         }
     }
 
-    /// Packets from this source at the endpoint's port.
-    pub(crate) fn source(&mut self, net: &IpNet, leg: LegIds) {
+    /// Packets from this source at the endpoint's port. Chain 0 denies everything.
+    pub(crate) fn source(&mut self, net: &IpNet, chain: u32) {
         let Some(Port { number, .. }) = self.port else {
             return;
         };
-        let LegIds {
-            class,
-            ports,
-            source_ports,
-        } = leg;
         self.put(match net {
             IpNet::V4(net) => {
                 let key = endpoint_source_v4::key(number, net.network().into(), net.prefix_len());
-                endpoint_source_v4::source_endpoint(key, class, ports, source_ports)
+                endpoint_source_v4::source_endpoint(key, chain)
             }
             IpNet::V6(net) => {
                 let key = endpoint_source_v6::key(number, net.network().into(), net.prefix_len());
-                endpoint_source_v6::source_endpoint(key, class, ports, source_ports)
+                endpoint_source_v6::source_endpoint(key, chain)
             }
         });
     }
 
     /// Packets to this address of the endpoint. A closed endpoint has the row as well: without it
     /// the address would count as remote.
-    pub(crate) fn local(&mut self, addr: IpAddr, leg: LegIds) {
+    pub(crate) fn local(&mut self, addr: IpAddr, chain: u32) {
         let number = self.port.map_or(NO_PORT, |port| port.number);
         let mac = mac_number(self.mac);
-        let LegIds {
-            class,
-            ports,
-            source_ports,
-        } = leg;
         self.put(match addr {
             IpAddr::V4(addr) => {
                 let key = endpoint_local_v4::key(addr.into());
-                endpoint_local_v4::local_endpoint(key, number, mac, class, ports, source_ports)
+                endpoint_local_v4::local_endpoint(key, number, mac, chain)
             }
             IpAddr::V6(addr) => {
                 let key = endpoint_local_v6::key(addr.into());
-                endpoint_local_v6::local_endpoint(key, number, mac, class, ports, source_ports)
+                endpoint_local_v6::local_endpoint(key, number, mac, chain)
             }
         });
     }

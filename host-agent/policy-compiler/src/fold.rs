@@ -12,9 +12,10 @@ use policy_model::{
 };
 
 use crate::atom::{AtomKey, Atoms};
+use crate::chain::Step;
 use crate::nets::{family_of, holds, is_everything, is_host, parents};
 use crate::ports::Ports;
-use crate::program::{Outcome, PortMatch, Program, ResidualRule};
+use crate::program::{Outcome, PortMatch, ResidualRule};
 use crate::rule_ref::{PROFILE_TIER, RuleHolder, RuleRef, Rules};
 
 /// Folds legs of one local address, or of one prefix that the endpoint may send from and inside
@@ -39,17 +40,14 @@ pub(crate) type OwnPorts =
     HashMap<IpSetId, HashMap<IpAddr, Vec<(Protocol, u16)>, FixedState>, FixedState>;
 
 impl Fold<'_> {
-    /// The rules of the leg that are left.
-    pub(crate) fn leg(&mut self, endpoint: &WorkloadEndpoint) -> Program {
-        let mut program = Program {
-            direction: self.direction,
-            family: self.family,
-            rules: Vec::new(),
-        };
+    /// What is left of the leg's policies and profiles, in order; those of which nothing is left are
+    /// not there. The last one ends with a rule that matches everything and decides.
+    pub(crate) fn leg(&mut self, endpoint: &WorkloadEndpoint) -> Vec<Step> {
+        let mut steps: Vec<Step> = Vec::new();
         let model = self.model;
         for tier in &endpoint.tiers {
             let mut first = None;
-            let start = program.rules.len();
+            let start = steps.len();
             let mut open = true;
             for id in tier.enforced(self.direction) {
                 first = first.or(Some(id));
@@ -57,12 +55,14 @@ impl Fold<'_> {
                     continue;
                 }
                 let rules = model.policy(id).map(|policy| policy.rules(self.direction));
+                let mut left = Vec::new();
                 open = self.list(
                     rules.unwrap_or_default(),
                     &tier.name,
                     &RuleHolder::Policy(id.clone()),
-                    &mut program.rules,
+                    &mut left,
                 );
+                push(&mut steps, left, start);
             }
             // A tier whose policies in this direction are all staged counts as absent. Its end is
             // told of in the name of its first enforced policy, as Calico does.
@@ -75,34 +75,36 @@ impl Fold<'_> {
                     rule: None,
                     rule_id: None,
                 });
-                program
-                    .rules
-                    .push(ResidualRule::unconditional(id, Outcome::Deny));
+                end(
+                    &mut steps,
+                    start,
+                    ResidualRule::unconditional(id, Outcome::Deny),
+                );
             }
-            if close(&mut program.rules, start) && !(open && tier.default_pass) {
-                return program;
+            let falls_through = open && tier.default_pass;
+            if !falls_through && !passes(&steps[start..]) {
+                return steps;
             }
         }
-        self.profiles(endpoint, &mut program);
-        program
+        self.profiles(endpoint, &mut steps);
+        steps
     }
 
-    fn profiles(&mut self, endpoint: &WorkloadEndpoint, program: &mut Program) {
+    /// Each profile is a tier of its own: what it passes or leaves open is the next one's.
+    fn profiles(&mut self, endpoint: &WorkloadEndpoint, steps: &mut Vec<Step>) {
         let tier: Arc<str> = PROFILE_TIER.into();
+        let mut start = steps.len();
         for id in &endpoint.profiles {
             let rules = self
                 .model
                 .profile(id)
                 .map(|profile| profile.rules(self.direction));
-            let start = program.rules.len();
+            start = steps.len();
             let holder = RuleHolder::Profile(id.clone());
-            let open = self.list(
-                rules.unwrap_or_default(),
-                &tier,
-                &holder,
-                &mut program.rules,
-            );
-            if close(&mut program.rules, start) && !open {
+            let mut left = Vec::new();
+            let open = self.list(rules.unwrap_or_default(), &tier, &holder, &mut left);
+            push(steps, left, start);
+            if !open && !passes(&steps[start..]) {
                 return;
             }
         }
@@ -113,9 +115,11 @@ impl Fold<'_> {
             rule: None,
             rule_id: None,
         });
-        program
-            .rules
-            .push(ResidualRule::unconditional(id, Outcome::Deny));
+        // What the last profile passes needs a step to go to.
+        if passes(&steps[start..]) {
+            start = steps.len();
+        }
+        end(steps, start, ResidualRule::unconditional(id, Outcome::Deny));
     }
 
     /// Appends what is left of a list; false if nothing behind it can be reached from inside it.
@@ -130,7 +134,7 @@ impl Fold<'_> {
             let outcome = match rule.action {
                 Action::Allow => Outcome::Allow,
                 Action::Deny => Outcome::Deny,
-                Action::Pass => Outcome::Pass(usize::MAX),
+                Action::Pass => Outcome::NextTier,
                 // A log rule never ends evaluation.
                 Action::Log => continue,
             };
@@ -326,17 +330,23 @@ fn port_match(within: Vec<Ports>, outside: Ports, protocol: Option<Protocol>) ->
     })
 }
 
-/// Lets the passes of a tier or profile go on behind it; true if there are none.
-fn close(rules: &mut [ResidualRule], start: usize) -> bool {
-    let next = rules.len();
-    let mut none = true;
-    for rule in &mut rules[start..] {
-        if let Outcome::Pass(to) = &mut rule.outcome
-            && *to == usize::MAX
-        {
-            *to = next;
-            none = false;
-        }
+/// Appends a step of the tier that begins at `start`, if there is anything left in it.
+fn push(steps: &mut Vec<Step>, rules: Vec<ResidualRule>, start: usize) {
+    if !rules.is_empty() {
+        steps.push(Step { rules, tier: start });
     }
-    none
+}
+
+/// Ends the tier that begins at `start`: in its last step, or in one of its own if it has none.
+fn end(steps: &mut Vec<Step>, start: usize, rule: ResidualRule) {
+    match steps[start..].last_mut() {
+        Some(step) => step.rules.push(rule),
+        None => push(steps, vec![rule], start),
+    }
+}
+
+/// Whether a rule of these steps goes on with the next tier.
+fn passes(steps: &[Step]) -> bool {
+    let mut rules = steps.iter().flat_map(|step| &step.rules);
+    rules.any(|rule| rule.outcome == Outcome::NextTier)
 }

@@ -8,6 +8,7 @@
 #![forbid(unsafe_code)]
 
 mod atom;
+mod chain;
 mod class;
 mod compiler;
 mod endpoint;

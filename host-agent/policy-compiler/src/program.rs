@@ -1,4 +1,4 @@
-//! What is left of an endpoint's rules for one leg once its own side is folded in.
+//! What is left of an endpoint's rules for one step of a leg once its own side is folded in.
 
 use policy_model::{Direction, Family, Icmp, Protocol};
 
@@ -13,8 +13,12 @@ pub(crate) enum Outcome {
     Allow,
     /// Dropped.
     Deny,
-    /// Goes on with the rule of this number, the first one of the next tier.
-    Pass(usize),
+    /// Left to the step after this one: no rule of the policy matched.
+    NextPolicy,
+    /// Left to the first step of the next tier, or to the next profile.
+    NextTier,
+    /// Goes on with the rule of this number of the same program, the first one of the next tier.
+    Jump(usize),
 }
 
 /// What a rule asks of the port at one end.
@@ -57,10 +61,10 @@ pub(crate) struct ResidualRule {
     pub dst: PortMatch,
 }
 
-/// The rules of a leg in order, tiers flattened. The last one matches everything.
+/// The rules of a step in order. The last one matches everything.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Program {
-    /// Leg.
+    /// Direction of the leg.
     pub direction: Direction,
     /// Family.
     pub family: Family,
@@ -122,7 +126,9 @@ impl ResidualRule {
         hash.word(match self.outcome {
             Outcome::Allow => 1,
             Outcome::Deny => 2,
-            Outcome::Pass(next) => next as u64 + 3,
+            Outcome::NextPolicy => 3,
+            Outcome::NextTier => 4,
+            Outcome::Jump(to) => to as u64 + 5,
         });
         for list in [&self.nets, &self.all, &self.none, &self.named] {
             hash.word(list.len() as u64);

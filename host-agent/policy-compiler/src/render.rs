@@ -7,7 +7,7 @@ use policy_model::{Icmp, Protocol};
 use table_model::{FieldValue, Row, TableSchema};
 
 use crate::atom::Atoms;
-use crate::class::Class;
+use crate::class::{Class, Verdict};
 use crate::compiler::Compiler;
 use crate::plane::Plane;
 use crate::ports::{Ports, WITH_PORTS};
@@ -97,7 +97,7 @@ impl Compiler {
 
     fn class_text(&self, plane: &Plane, class: &Class) -> String {
         let mut text = format!(
-            "class {:08x}: {:?} {:?}, {} legs, {} rules, {} atoms\n\nrules\n",
+            "class {:08x}: {:?} {:?}, {} pointers, {} rules, {} atoms\n\nrules\n",
             class.id,
             class.program.direction,
             plane.family,
@@ -137,12 +137,16 @@ impl Compiler {
         for (_, group) in class.groups.iter() {
             line_of(&mut text, &format!("       {:08x}", group.id));
             for (place, cell) in group.cells.iter().enumerate() {
-                let (allow, rule) = class.judge.verdict(&class.program, *cell);
-                let verdict = if allow { "allow" } else { "deny" };
+                let verdict = match class.judge.verdict(&class.program, *cell) {
+                    Verdict::Allow(rule) => format!("allow by {rule:08x}"),
+                    Verdict::Deny(rule) => format!("deny by {rule:08x}"),
+                    Verdict::NextPolicy => "next policy".to_owned(),
+                    Verdict::NextTier(rule) => format!("next tier by {rule:08x}"),
+                };
                 let (port, source) = (place / width, place % width);
                 line_of(
                     &mut text,
-                    &format!("         port {port} source port {source}: {verdict} by {rule:08x}"),
+                    &format!("         port {port} source port {source}: {verdict}"),
                 );
             }
         }
@@ -189,7 +193,9 @@ fn rule_text(rule: &ResidualRule, atoms: &Atoms) -> String {
     let mut text = match rule.outcome {
         Outcome::Allow => "allow".to_owned(),
         Outcome::Deny => "deny".to_owned(),
-        Outcome::Pass(next) => format!("go on at {next}"),
+        Outcome::NextPolicy => "next policy".to_owned(),
+        Outcome::NextTier => "next tier".to_owned(),
+        Outcome::Jump(to) => format!("go on at {to}"),
     };
     let mut say = |what: &str, value: String| {
         // Writing to a string cannot fail.

@@ -8,6 +8,7 @@ use p4_tables::{
 use policy_model::Family;
 use table_model::{Row, RowKey};
 
+use crate::class::Verdict;
 use crate::label::Key;
 use crate::nets::low;
 use crate::partition::PortRow;
@@ -32,12 +33,13 @@ pub(crate) fn pair_group(class: u32, host_set: u32, net_set: u32, group: u32) ->
     acl_pair_group::pair_group(acl_pair_group::key(class, host_set, net_set), group)
 }
 
-pub(crate) fn verdict_default(class: u32, group: u32, allow: bool, rule: u32) -> Row {
+pub(crate) fn verdict_default(class: u32, group: u32, verdict: Verdict) -> Row {
     let key = acl_verdict_default::key(class, group);
-    if allow {
-        acl_verdict_default::allow(key, rule)
-    } else {
-        acl_verdict_default::deny(key, rule)
+    match verdict {
+        Verdict::Allow(rule) => acl_verdict_default::allow(key, rule),
+        Verdict::Deny(rule) => acl_verdict_default::deny(key, rule),
+        Verdict::NextPolicy => acl_verdict_default::next_policy(key),
+        Verdict::NextTier(rule) => acl_verdict_default::next_tier(key, rule),
     }
 }
 
@@ -45,16 +47,16 @@ pub(crate) fn verdict(
     class: u32,
     group: u32,
     (port_group, source_group): (usize, usize),
-    allow: bool,
-    rule: u32,
+    verdict: Verdict,
 ) -> Row {
     // A partition has no more groups than 16 bits can number.
     let narrow = |group: usize| u16::try_from(group).unwrap_or(u16::MAX);
     let key = acl_verdict::key(class, group, narrow(port_group), narrow(source_group));
-    if allow {
-        acl_verdict::allow(key, rule)
-    } else {
-        acl_verdict::deny(key, rule)
+    match verdict {
+        Verdict::Allow(rule) => acl_verdict::allow(key, rule),
+        Verdict::Deny(rule) => acl_verdict::deny(key, rule),
+        Verdict::NextPolicy => acl_verdict::next_policy(key),
+        Verdict::NextTier(rule) => acl_verdict::next_tier(key, rule),
     }
 }
 

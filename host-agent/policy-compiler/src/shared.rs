@@ -1,9 +1,10 @@
-//! What classes of both families share: ids, rules, and the cuts of the port space.
+//! What classes of both families share: ids, rules, chains, and the cuts of the port space.
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use table_model::Row;
 
+use crate::chain::Chains;
 use crate::fingerprint::IdSpace;
 use crate::journal::Journal;
 use crate::partition::{Partition, PortRow};
@@ -33,6 +34,7 @@ struct Cuts {
 pub(crate) struct Shared {
     pub rules: Rules,
     pub class_ids: IdSpace,
+    pub chains: Chains,
     ports: Cuts,
     source_ports: Cuts,
 }
@@ -59,8 +61,9 @@ impl Shared {
             .release(source_ports, rows::source_port, journal);
     }
 
-    /// Every row of the port tables.
+    /// Every row of the chains and of the port tables.
     pub(crate) fn each_row(&self, put: &mut impl FnMut(Row)) {
+        self.chains.each_row(put);
         for (_, cut) in self.ports.all.iter() {
             cut.rows.iter().for_each(|row| put(rows::port(cut.id, row)));
         }

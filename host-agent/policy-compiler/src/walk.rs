@@ -26,8 +26,10 @@ pub struct Walker {
 pub struct LegWalk {
     /// Leg.
     pub direction: Direction,
-    /// Class of the endpoint; 0 is closed.
-    pub class: u32,
+    /// First step of the endpoint's chain; 0 is closed.
+    pub chain: u32,
+    /// Steps taken, the last one included.
+    pub steps: usize,
     /// Outcome.
     pub allow: bool,
     /// Rule id of the verdict row.
@@ -57,8 +59,13 @@ struct Hit {
     params: Vec<u128>,
 }
 
-/// Class, ports and source ports, as pointers hand them out.
-type Ids = (u32, u32, u32);
+/// What one step says.
+enum Said {
+    /// Allow or deny, by this rule.
+    Decided(bool, Option<u32>),
+    /// Ask this step.
+    Onward(u32),
+}
 
 impl Walker {
     /// Takes rows.
@@ -139,7 +146,7 @@ impl Walker {
     /// One leg of a flow, whatever the other one says; none if the rows know no endpoint there.
     #[must_use]
     pub fn leg_of(&self, direction: Direction, ingress_port: u16, flow: &Flow) -> Option<LegWalk> {
-        let ids = match direction {
+        let chain = match direction {
             Direction::Egress => {
                 let port = [FieldValue::Exact(u128::from(ingress_port))];
                 let kind = self.exact("endpoint_port", &port, &mut Vec::new())?;
@@ -150,7 +157,7 @@ impl Walker {
             }
             Direction::Ingress => self.local(flow.dst, &mut Vec::new())?.1,
         };
-        Some(self.leg(direction, ids, flow))
+        Some(self.leg(direction, chain, flow))
     }
 
     fn pass(&self, ingress_port: u16, flow: &Flow, walk: &mut Walk) -> Result<u16, DropReason> {
@@ -188,25 +195,25 @@ impl Walker {
             Some((port, _)) => port,
             None => self.route(flow.dst, &mut walk.hits)?,
         };
-        if let Some(ids) = source {
-            let leg = self.leg(Direction::Egress, ids, flow);
+        if let Some(chain) = source {
+            let leg = self.leg(Direction::Egress, chain, flow);
             let allow = leg.allow;
             walk.legs.push(leg);
             if !allow {
                 return Err(denial(
-                    ids,
+                    chain,
                     DropReason::EgressClosed,
                     DropReason::EgressPolicy,
                 ));
             }
         }
-        if let Some((_, ids)) = local {
-            let leg = self.leg(Direction::Ingress, ids, flow);
+        if let Some((_, chain)) = local {
+            let leg = self.leg(Direction::Ingress, chain, flow);
             let allow = leg.allow;
             walk.legs.push(leg);
             if !allow {
                 return Err(denial(
-                    ids,
+                    chain,
                     DropReason::IngressClosed,
                     DropReason::IngressPolicy,
                 ));
@@ -215,17 +222,17 @@ impl Walker {
         Ok(out_port)
     }
 
-    fn source(&self, port: u16, src: IpAddr, hits: &mut Vec<Row>) -> Option<Ids> {
+    fn source(&self, port: u16, src: IpAddr, hits: &mut Vec<Row>) -> Option<u32> {
         let port = [FieldValue::Exact(u128::from(port))];
         let hit = self.longest(by_family(src, "endpoint_source"), &port, src, hits)?;
-        ids(&hit.params)
+        u32::try_from(*hit.params.first()?).ok()
     }
 
-    fn local(&self, dst: IpAddr, hits: &mut Vec<Row>) -> Option<(u16, Ids)> {
+    fn local(&self, dst: IpAddr, hits: &mut Vec<Row>) -> Option<(u16, u32)> {
         let key = [FieldValue::Exact(number(dst))];
         let hit = self.exact(by_family(dst, "endpoint_local"), &key, hits)?;
         let port = u16::try_from(*hit.params.first()?).ok()?;
-        Some((port, ids(hit.params.get(2..)?)?))
+        Some((port, u32::try_from(*hit.params.get(2)?).ok()?))
     }
 
     fn is_tunnel(&self, flow: &Flow, hits: &mut Vec<Row>) -> bool {
@@ -259,18 +266,45 @@ impl Walker {
         }
     }
 
-    /// One leg of policy, by the ids that a pointer handed out.
-    fn leg(&self, direction: Direction, (class, ports, source_ports): Ids, flow: &Flow) -> LegWalk {
+    /// One leg of policy, step by step.
+    fn leg(&self, direction: Direction, chain: u32, flow: &Flow) -> LegWalk {
         let mut leg = LegWalk {
             direction,
-            class,
+            chain,
+            steps: 0,
             allow: false,
             rule: None,
             hits: Vec::new(),
         };
-        if class == 0 {
-            return leg;
+        let mut at = chain;
+        while at != 0 {
+            leg.steps += 1;
+            match self.step(direction, at, flow, &mut leg.hits) {
+                Some(Said::Decided(allow, rule)) => {
+                    (leg.allow, leg.rule) = (allow, rule);
+                    break;
+                }
+                // A chain cannot lead back into itself; rows that do are nobody's to follow.
+                Some(Said::Onward(to)) if leg.steps < 4096 => at = to,
+                Some(Said::Onward(_)) | None => break,
+            }
         }
+        leg
+    }
+
+    fn step(
+        &self,
+        direction: Direction,
+        chain: u32,
+        flow: &Flow,
+        hits: &mut Vec<Row>,
+    ) -> Option<Said> {
+        let key = [FieldValue::Exact(u128::from(chain))];
+        let node = self.exact("acl_chain", &key, hits)?;
+        let mut ids = node.params.iter().map(|id| u32::try_from(*id).ok());
+        let mut id = || ids.next().flatten();
+        let (class, ports, source_ports) = (id()?, id()?, id()?);
+        let (next, pass) = (id()?, id()?);
         let (sport, dport) = l4(flow);
         let (remote, remote_port) = match direction {
             Direction::Egress => (flow.dst, dport),
@@ -279,7 +313,6 @@ impl Walker {
         let exact = |value: u32| FieldValue::Exact(u128::from(value));
         let protocol = FieldValue::Exact(u128::from(flow.protocol.0));
         let address = FieldValue::Exact(number(remote));
-        let hits = &mut leg.hits;
 
         let service = [
             address,
@@ -333,12 +366,14 @@ impl Walker {
         ];
         let verdict = self
             .exact("acl_verdict", &key, hits)
-            .or_else(|| self.exact("acl_verdict_default", &key[..2], hits));
-        if let Some(verdict) = verdict {
-            leg.allow = verdict.action == "allow";
-            leg.rule = verdict.params.first().and_then(|r| u32::try_from(*r).ok());
-        }
-        leg
+            .or_else(|| self.exact("acl_verdict_default", &key[..2], hits))?;
+        let rule = verdict.params.first().and_then(|r| u32::try_from(*r).ok());
+        Some(match verdict.action.as_str() {
+            "allow" => Said::Decided(true, rule),
+            "next_policy" => Said::Onward(next),
+            "next_tier" => Said::Onward(pass),
+            _ => Said::Decided(false, rule),
+        })
     }
 
     fn exact(&self, table: &str, fields: &[FieldValue], hits: &mut Vec<Row>) -> Option<Hit> {
@@ -408,8 +443,8 @@ fn prefix_len(key: &RowKey) -> Option<u8> {
     key.bytes.last().copied().filter(|_| lpm)
 }
 
-fn denial((class, ..): Ids, closed: DropReason, policy: DropReason) -> DropReason {
-    if class == 0 { closed } else { policy }
+fn denial(chain: u32, closed: DropReason, policy: DropReason) -> DropReason {
+    if chain == 0 { closed } else { policy }
 }
 
 /// Source and destination port as the pipeline's metadata has them: ICMP's type and code stand in
@@ -441,11 +476,6 @@ fn pair(params: &[u128]) -> (u128, u128) {
         [set, group] => (*set, *group),
         _ => (0, 0),
     }
-}
-
-fn ids(params: &[u128]) -> Option<Ids> {
-    let mut ids = params.iter().map(|id| u32::try_from(*id).ok());
-    Some((ids.next()??, ids.next()??, ids.next()??))
 }
 
 /// The table of an address' family.

@@ -101,11 +101,9 @@ pub mod endpoint_source_v4 {
 
     /// A row that does `source_endpoint`.
     #[must_use]
-    pub fn source_endpoint(key: RowKey, class: u32, ports: u32, source_ports: u32) -> Row {
+    pub fn source_endpoint(key: RowKey, chain: u32) -> Row {
         let mut params = smallvec::SmallVec::new();
-        params.extend(crate::bytes(u128::from(class), 4));
-        params.extend(crate::bytes(u128::from(ports), 4));
-        params.extend(crate::bytes(u128::from(source_ports), 4));
+        params.extend(crate::bytes(u128::from(chain), 4));
         Row { key, action: ActionCall { action: SOURCE_ENDPOINT, params } }
     }
 }
@@ -132,11 +130,9 @@ pub mod endpoint_source_v6 {
 
     /// A row that does `source_endpoint`.
     #[must_use]
-    pub fn source_endpoint(key: RowKey, class: u32, ports: u32, source_ports: u32) -> Row {
+    pub fn source_endpoint(key: RowKey, chain: u32) -> Row {
         let mut params = smallvec::SmallVec::new();
-        params.extend(crate::bytes(u128::from(class), 4));
-        params.extend(crate::bytes(u128::from(ports), 4));
-        params.extend(crate::bytes(u128::from(source_ports), 4));
+        params.extend(crate::bytes(u128::from(chain), 4));
         Row { key, action: ActionCall { action: SOURCE_ENDPOINT, params } }
     }
 }
@@ -161,13 +157,11 @@ pub mod endpoint_local_v4 {
 
     /// A row that does `local_endpoint`.
     #[must_use]
-    pub fn local_endpoint(key: RowKey, port: u16, mac: u64, class: u32, ports: u32, source_ports: u32) -> Row {
+    pub fn local_endpoint(key: RowKey, port: u16, mac: u64, chain: u32) -> Row {
         let mut params = smallvec::SmallVec::new();
         params.extend(crate::bytes(u128::from(port), 2));
         params.extend(crate::bytes(u128::from(mac), 6));
-        params.extend(crate::bytes(u128::from(class), 4));
-        params.extend(crate::bytes(u128::from(ports), 4));
-        params.extend(crate::bytes(u128::from(source_ports), 4));
+        params.extend(crate::bytes(u128::from(chain), 4));
         Row { key, action: ActionCall { action: LOCAL_ENDPOINT, params } }
     }
 }
@@ -192,13 +186,11 @@ pub mod endpoint_local_v6 {
 
     /// A row that does `local_endpoint`.
     #[must_use]
-    pub fn local_endpoint(key: RowKey, port: u16, mac: u64, class: u32, ports: u32, source_ports: u32) -> Row {
+    pub fn local_endpoint(key: RowKey, port: u16, mac: u64, chain: u32) -> Row {
         let mut params = smallvec::SmallVec::new();
         params.extend(crate::bytes(u128::from(port), 2));
         params.extend(crate::bytes(u128::from(mac), 6));
-        params.extend(crate::bytes(u128::from(class), 4));
-        params.extend(crate::bytes(u128::from(ports), 4));
-        params.extend(crate::bytes(u128::from(source_ports), 4));
+        params.extend(crate::bytes(u128::from(chain), 4));
         Row { key, action: ActionCall { action: LOCAL_ENDPOINT, params } }
     }
 }
@@ -371,7 +363,7 @@ pub mod acl_service_v6 {
     }
 }
 
-/// Table `acl_host_group`, 4194304 entries.
+/// Table `acl_host_group`, 1048576 entries.
 pub mod acl_host_group {
     use table_model::{ActionCall, ActionId, Row, RowKey, TableId};
 
@@ -429,7 +421,7 @@ pub mod acl_net_group {
     }
 }
 
-/// Table `acl_pair_group`, 1048576 entries.
+/// Table `acl_pair_group`, 262144 entries.
 pub mod acl_pair_group {
     use table_model::{ActionCall, ActionId, Row, RowKey, TableId};
 
@@ -518,7 +510,7 @@ pub mod acl_source_port {
     }
 }
 
-/// Table `acl_verdict`, 4194304 entries.
+/// Table `acl_verdict`, 524288 entries.
 pub mod acl_verdict {
     use table_model::{ActionCall, ActionId, Row, RowKey, TableId};
 
@@ -556,6 +548,27 @@ pub mod acl_verdict {
         let mut params = smallvec::SmallVec::new();
         params.extend(crate::bytes(u128::from(rule), 4));
         Row { key, action: ActionCall { action: DENY, params } }
+    }
+
+    /// P4Runtime id of `next_policy`.
+    pub const NEXT_POLICY: ActionId = ActionId(0x0100001b);
+
+    /// A row that does `next_policy`.
+    #[must_use]
+    pub fn next_policy(key: RowKey) -> Row {
+        let params = smallvec::SmallVec::new();
+        Row { key, action: ActionCall { action: NEXT_POLICY, params } }
+    }
+
+    /// P4Runtime id of `next_tier`.
+    pub const NEXT_TIER: ActionId = ActionId(0x0100001c);
+
+    /// A row that does `next_tier`.
+    #[must_use]
+    pub fn next_tier(key: RowKey, rule: u32) -> Row {
+        let mut params = smallvec::SmallVec::new();
+        params.extend(crate::bytes(u128::from(rule), 4));
+        Row { key, action: ActionCall { action: NEXT_TIER, params } }
     }
 }
 
@@ -596,6 +609,27 @@ pub mod acl_verdict_default {
         params.extend(crate::bytes(u128::from(rule), 4));
         Row { key, action: ActionCall { action: DENY, params } }
     }
+
+    /// P4Runtime id of `next_policy`.
+    pub const NEXT_POLICY: ActionId = ActionId(0x0100001b);
+
+    /// A row that does `next_policy`.
+    #[must_use]
+    pub fn next_policy(key: RowKey) -> Row {
+        let params = smallvec::SmallVec::new();
+        Row { key, action: ActionCall { action: NEXT_POLICY, params } }
+    }
+
+    /// P4Runtime id of `next_tier`.
+    pub const NEXT_TIER: ActionId = ActionId(0x0100001c);
+
+    /// A row that does `next_tier`.
+    #[must_use]
+    pub fn next_tier(key: RowKey, rule: u32) -> Row {
+        let mut params = smallvec::SmallVec::new();
+        params.extend(crate::bytes(u128::from(rule), 4));
+        Row { key, action: ActionCall { action: NEXT_TIER, params } }
+    }
 }
 
 /// Table `acl_settings`, 1024 entries.
@@ -623,6 +657,37 @@ pub mod acl_settings {
         params.extend(crate::bytes(u128::from(drop_vxlan), 1));
         params.extend(crate::bytes(u128::from(drop_ipip), 1));
         Row { key, action: ActionCall { action: SETTINGS, params } }
+    }
+}
+
+/// Table `acl_chain`, 131072 entries.
+pub mod acl_chain {
+    use table_model::{ActionCall, ActionId, Row, RowKey, TableId};
+
+    /// P4Runtime id.
+    pub const TABLE: TableId = TableId(0x02000024);
+
+    /// Packs a key.
+    #[must_use]
+    pub fn key(chain: u32) -> RowKey {
+        let mut bytes = smallvec::SmallVec::new();
+        bytes.extend(crate::bytes(u128::from(chain), 4));
+        RowKey { table: TABLE, bytes }
+    }
+
+    /// P4Runtime id of `step`.
+    pub const STEP: ActionId = ActionId(0x0100001a);
+
+    /// A row that does `step`.
+    #[must_use]
+    pub fn step(key: RowKey, class: u32, ports: u32, source_ports: u32, next: u32, pass: u32) -> Row {
+        let mut params = smallvec::SmallVec::new();
+        params.extend(crate::bytes(u128::from(class), 4));
+        params.extend(crate::bytes(u128::from(ports), 4));
+        params.extend(crate::bytes(u128::from(source_ports), 4));
+        params.extend(crate::bytes(u128::from(next), 4));
+        params.extend(crate::bytes(u128::from(pass), 4));
+        Row { key, action: ActionCall { action: STEP, params } }
     }
 }
 
@@ -810,7 +875,7 @@ pub mod gateway_v6 {
 /// The schema of all tables.
 pub(crate) fn build_schema() -> Schema {
     Schema {
-        fingerprint: 0x77568aaf62938367,
+        fingerprint: 0x3231653a8de0dcca,
         tables: vec![
             TableSchema {
                 id: TableId(0x02000001),
@@ -878,9 +943,7 @@ pub(crate) fn build_schema() -> Schema {
                         id: ActionId(0x01000005),
                         name: "source_endpoint".to_owned(),
                         params: vec![
-                            ParamSchema { id: 1, name: "class".to_owned(), bits: 32 },
-                            ParamSchema { id: 2, name: "ports".to_owned(), bits: 32 },
-                            ParamSchema { id: 3, name: "source_ports".to_owned(), bits: 32 },
+                            ParamSchema { id: 1, name: "chain".to_owned(), bits: 32 },
                         ],
                     },
                 ],
@@ -900,9 +963,7 @@ pub(crate) fn build_schema() -> Schema {
                         id: ActionId(0x01000005),
                         name: "source_endpoint".to_owned(),
                         params: vec![
-                            ParamSchema { id: 1, name: "class".to_owned(), bits: 32 },
-                            ParamSchema { id: 2, name: "ports".to_owned(), bits: 32 },
-                            ParamSchema { id: 3, name: "source_ports".to_owned(), bits: 32 },
+                            ParamSchema { id: 1, name: "chain".to_owned(), bits: 32 },
                         ],
                     },
                 ],
@@ -923,9 +984,7 @@ pub(crate) fn build_schema() -> Schema {
                         params: vec![
                             ParamSchema { id: 1, name: "port".to_owned(), bits: 9 },
                             ParamSchema { id: 2, name: "mac".to_owned(), bits: 48 },
-                            ParamSchema { id: 3, name: "class".to_owned(), bits: 32 },
-                            ParamSchema { id: 4, name: "ports".to_owned(), bits: 32 },
-                            ParamSchema { id: 5, name: "source_ports".to_owned(), bits: 32 },
+                            ParamSchema { id: 3, name: "chain".to_owned(), bits: 32 },
                         ],
                     },
                 ],
@@ -946,9 +1005,7 @@ pub(crate) fn build_schema() -> Schema {
                         params: vec![
                             ParamSchema { id: 1, name: "port".to_owned(), bits: 9 },
                             ParamSchema { id: 2, name: "mac".to_owned(), bits: 48 },
-                            ParamSchema { id: 3, name: "class".to_owned(), bits: 32 },
-                            ParamSchema { id: 4, name: "ports".to_owned(), bits: 32 },
-                            ParamSchema { id: 5, name: "source_ports".to_owned(), bits: 32 },
+                            ParamSchema { id: 3, name: "chain".to_owned(), bits: 32 },
                         ],
                     },
                 ],
@@ -1074,7 +1131,7 @@ pub(crate) fn build_schema() -> Schema {
             TableSchema {
                 id: TableId(0x02000016),
                 name: "acl_host_group".to_owned(),
-                size: 4194304,
+                size: 1048576,
                 rank: Rank::Body,
                 counted: false,
                 fields: vec![
@@ -1116,7 +1173,7 @@ pub(crate) fn build_schema() -> Schema {
             TableSchema {
                 id: TableId(0x02000018),
                 name: "acl_pair_group".to_owned(),
-                size: 1048576,
+                size: 262144,
                 rank: Rank::Body,
                 counted: false,
                 fields: vec![
@@ -1179,7 +1236,7 @@ pub(crate) fn build_schema() -> Schema {
             TableSchema {
                 id: TableId(0x02000021),
                 name: "acl_verdict".to_owned(),
-                size: 4194304,
+                size: 524288,
                 rank: Rank::Body,
                 counted: true,
                 fields: vec![
@@ -1199,6 +1256,19 @@ pub(crate) fn build_schema() -> Schema {
                     ActionSchema {
                         id: ActionId(0x01000019),
                         name: "deny".to_owned(),
+                        params: vec![
+                            ParamSchema { id: 1, name: "rule".to_owned(), bits: 32 },
+                        ],
+                    },
+                    ActionSchema {
+                        id: ActionId(0x0100001b),
+                        name: "next_policy".to_owned(),
+                        params: vec![
+                        ],
+                    },
+                    ActionSchema {
+                        id: ActionId(0x0100001c),
+                        name: "next_tier".to_owned(),
                         params: vec![
                             ParamSchema { id: 1, name: "rule".to_owned(), bits: 32 },
                         ],
@@ -1230,6 +1300,19 @@ pub(crate) fn build_schema() -> Schema {
                             ParamSchema { id: 1, name: "rule".to_owned(), bits: 32 },
                         ],
                     },
+                    ActionSchema {
+                        id: ActionId(0x0100001b),
+                        name: "next_policy".to_owned(),
+                        params: vec![
+                        ],
+                    },
+                    ActionSchema {
+                        id: ActionId(0x0100001c),
+                        name: "next_tier".to_owned(),
+                        params: vec![
+                            ParamSchema { id: 1, name: "rule".to_owned(), bits: 32 },
+                        ],
+                    },
                 ],
             },
             TableSchema {
@@ -1249,6 +1332,29 @@ pub(crate) fn build_schema() -> Schema {
                             ParamSchema { id: 2, name: "vxlan_port".to_owned(), bits: 16 },
                             ParamSchema { id: 3, name: "drop_vxlan".to_owned(), bits: 1 },
                             ParamSchema { id: 4, name: "drop_ipip".to_owned(), bits: 1 },
+                        ],
+                    },
+                ],
+            },
+            TableSchema {
+                id: TableId(0x02000024),
+                name: "acl_chain".to_owned(),
+                size: 131072,
+                rank: Rank::Body,
+                counted: false,
+                fields: vec![
+                    FieldSchema { id: 1, name: "chain".to_owned(), bits: 32, kind: MatchKind::Exact },
+                ],
+                actions: vec![
+                    ActionSchema {
+                        id: ActionId(0x0100001a),
+                        name: "step".to_owned(),
+                        params: vec![
+                            ParamSchema { id: 1, name: "class".to_owned(), bits: 32 },
+                            ParamSchema { id: 2, name: "ports".to_owned(), bits: 32 },
+                            ParamSchema { id: 3, name: "source_ports".to_owned(), bits: 32 },
+                            ParamSchema { id: 4, name: "next".to_owned(), bits: 32 },
+                            ParamSchema { id: 5, name: "pass".to_owned(), bits: 32 },
                         ],
                     },
                 ],

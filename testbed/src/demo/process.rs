@@ -81,12 +81,10 @@ impl Launcher {
 
 /// Brings the programs up to date when cargo has started this one.
 fn build(folder: &Path) -> Result<(), DemoError> {
-    let (Some(cargo), Some(_)) = (
-        std::env::var_os("CARGO"),
-        std::env::var_os("CARGO_MANIFEST_DIR"),
-    ) else {
+    let told = |name| std::env::var_os(name).is_some();
+    if !(told("CARGO") && told("CARGO_MANIFEST_DIR")) {
         return Ok(());
-    };
+    }
     let release = folder.file_name().is_some_and(|name| name == "release");
     if !release {
         return Ok(());
@@ -97,7 +95,7 @@ fn build(folder: &Path) -> Result<(), DemoError> {
     {
         super::progress("building the agents and the switch (once)");
     }
-    let mut command = Command::new(cargo);
+    let mut command = crate::cargo::cargo();
     command
         .args(["build", "--release", "--quiet", "--workspace", "--bins"])
         .stdin(Stdio::null())

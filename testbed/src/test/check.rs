@@ -99,8 +99,7 @@ impl Check {
 
 /// cargo, as it runs this program or by its name.
 pub(super) fn cargo(root: &Path, words: &[&str]) -> Command {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
+    let mut command = crate::cargo::cargo();
     command.current_dir(root).args(words);
     command
 }

@@ -10,6 +10,15 @@ use crate::partition::{Partition, Signature, TooManyGroups, partition};
 use crate::ports::{Ports, WITH_PORTS};
 use crate::program::{Outcome, PortMatch, Program, ResidualRule, icmp_protocol};
 
+/// What a cell says, with the rule that says so.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Verdict {
+    Allow(u32),
+    Deny(u32),
+    NextPolicy,
+    NextTier(u32),
+}
+
 /// A rule's atoms by their places in the class.
 #[derive(Clone, Debug, Default)]
 struct Places {
@@ -97,12 +106,15 @@ impl Judge {
         cells.into()
     }
 
-    /// Whether a cell allows, and the id of its rule.
-    pub(crate) fn verdict(&self, program: &Program, cell: u32) -> (bool, u32) {
-        program
-            .rules
-            .get(cell as usize)
-            .map_or((false, 0), |rule| (rule.outcome == Outcome::Allow, rule.id))
+    /// What a cell says. One without a rule, which no program has, denies.
+    pub(crate) fn verdict(&self, program: &Program, cell: u32) -> Verdict {
+        let rule = program.rules.get(cell as usize);
+        rule.map_or(Verdict::Deny(0), |rule| match rule.outcome {
+            Outcome::Allow => Verdict::Allow(rule.id),
+            Outcome::Deny | Outcome::Jump(_) => Verdict::Deny(rule.id),
+            Outcome::NextPolicy => Verdict::NextPolicy,
+            Outcome::NextTier => Verdict::NextTier(rule.id),
+        })
     }
 }
 
@@ -116,8 +128,8 @@ fn first_match(program: &Program, words: usize, word: impl Fn(usize) -> u64) -> 
         }
         let index = from / 64 * 64 + rest.trailing_zeros() as usize;
         match program.rules[index].outcome {
-            Outcome::Pass(next) => from = next,
-            Outcome::Allow | Outcome::Deny => return u32::try_from(index).unwrap_or(u32::MAX),
+            Outcome::Jump(to) => from = to,
+            _ => return u32::try_from(index).unwrap_or(u32::MAX),
         }
     }
     u32::MAX

@@ -53,11 +53,13 @@ impl Compiler {
             before.endpoints.insert(id.clone(), old);
         }
         let mut left = [Vec::new(), Vec::new()];
+        let mut left_nodes = Vec::new();
         for old in before.endpoints.values() {
             self.count_legs(old.as_ref(), false);
             for (family, class) in old.iter().flat_map(|old| &old.legs) {
                 left[super::place(*family)].push(*class);
             }
+            left_nodes.extend(old.iter().flat_map(|old| &old.nodes).copied());
         }
         if moved || changes.config || changes.hosts || !changes.host_endpoints.is_empty() {
             let rows = SiteRows::new(model, &self.semantics, site, self.epoch);
@@ -97,6 +99,7 @@ impl Compiler {
         for (plane, (_, unload)) in self.planes.iter_mut().zip(&atoms) {
             plane.finish(unload, &mut self.shared, &mut journal);
         }
+        self.shared.chains.finish(&left_nodes, &mut journal);
         if moved {
             self.site = Some(site.clone());
         }
@@ -198,6 +201,7 @@ impl Compiler {
         for (plane, (loaded, _)) in self.planes.iter_mut().zip(atoms) {
             plane.undo(loaded, &mut self.shared);
         }
+        self.shared.chains.undo();
         if let Some(rows) = site_rows {
             self.site_rows = rows;
         }

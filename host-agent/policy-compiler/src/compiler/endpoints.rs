@@ -8,12 +8,16 @@ use ipnet::IpNet;
 use policy_model::{Direction, IpSetId, PolicyModel, WorkloadEndpoint, WorkloadId};
 
 use super::{Compiler, place};
-use crate::endpoint::{Endpoint, EndpointState, LegIds, Needs, Pointers, source_regions};
+use crate::chain::{Node, links};
+use crate::endpoint::{Endpoint, EndpointState, Needs, Pointers, source_regions};
 use crate::fold::Fold;
 use crate::journal::Journal;
 use crate::nets::family_of;
 use crate::site::{Port, Site};
 use crate::site_rows::RowMap;
+
+/// The chain that denies everything.
+const CLOSED: u32 = 0;
 
 /// Rows that the allowed source prefixes of one endpoint may take.
 const SOURCE_REGIONS: usize = 1024;
@@ -35,6 +39,7 @@ impl Compiler {
         let mut out = Endpoint {
             pointers: RowMap::new(),
             legs: Vec::new(),
+            nodes: Vec::new(),
             needs: Needs::new(model, endpoint),
             locals: Vec::new(),
             state: EndpointState::Enforced,
@@ -81,7 +86,7 @@ impl Compiler {
                 direction,
                 local,
                 asked,
-                &mut out.legs,
+                (&mut out.legs, &mut out.nodes),
                 journal,
             )
         };
@@ -89,13 +94,13 @@ impl Compiler {
             let ids = if ingress {
                 leg(Direction::Ingress, *local)
             } else {
-                Ok(LegIds::default())
+                Ok(CLOSED)
             };
             pointers.local(local.addr(), keep(ids, &mut reasons));
             let ids = if egress {
                 leg(Direction::Egress, *local)
             } else {
-                Ok(LegIds::default())
+                Ok(CLOSED)
             };
             pointers.source(local, keep(ids, &mut reasons));
         }
@@ -160,7 +165,7 @@ impl Compiler {
         EndpointState::Enforced
     }
 
-    /// The class of one leg of one local address.
+    /// The chain of one leg of one local address.
     #[expect(
         clippy::too_many_arguments,
         reason = "a leg is made of this much, and all of it is borrowed apart"
@@ -172,9 +177,9 @@ impl Compiler {
         direction: Direction,
         local: IpNet,
         asked: &mut HashMap<IpSetId, bool, FixedState>,
-        legs: &mut Vec<(policy_model::Family, u32)>,
+        (legs, nodes): (&mut Vec<(policy_model::Family, u32)>, &mut Vec<u32>),
         journal: &mut Journal,
-    ) -> Result<LegIds, String> {
+    ) -> Result<u32, String> {
         let family = family_of(&local);
         let plane = &mut self.planes[place(family)];
         let mut fold = Fold {
@@ -187,26 +192,47 @@ impl Compiler {
             own_ports: &mut self.own_ports,
             asked: std::mem::take(asked),
         };
-        let program = fold.leg(endpoint);
+        let steps = fold.leg(endpoint);
         *asked = fold.asked;
-        let class = plane
-            .intern_class(program, &mut self.shared, journal)
-            .map_err(|_| {
-                format!("its rules tell more than 65536 groups of ports apart at {local}")
-            })?;
-        legs.push((family, class));
-        let class = &plane.classes[class];
-        Ok(LegIds {
-            class: class.id,
-            ports: class.ports,
-            source_ports: class.source_ports,
-        })
+        let links = links(&steps, self.short_leg, direction, family);
+        let mut classes = Vec::with_capacity(links.len());
+        let mut ways = Vec::with_capacity(links.len());
+        for link in links {
+            let class = plane
+                .intern_class(link.program, &mut self.shared, journal)
+                .map_err(|_| {
+                    format!("its rules tell more than 65536 groups of ports apart at {local}")
+                })?;
+            classes.push(class);
+            ways.push((link.next, link.pass));
+        }
+        // From the end, as a node is named by what follows it.
+        let mut ids = vec![CLOSED; classes.len()];
+        for (at, (class, (next, pass))) in classes.iter().zip(ways).enumerate().rev() {
+            let class = &plane.classes[*class];
+            let id = |way: Option<usize>| way.and_then(|way| ids.get(way)).copied();
+            let node = Node {
+                class: class.id,
+                ports: class.ports,
+                source_ports: class.source_ports,
+                next: id(next).unwrap_or(CLOSED),
+                pass: id(pass).unwrap_or(CLOSED),
+            };
+            let (node, id) = self.shared.chains.intern(node, journal);
+            nodes.push(node);
+            ids[at] = id;
+        }
+        legs.extend(classes.into_iter().map(|class| (family, class)));
+        Ok(ids.first().copied().unwrap_or(CLOSED))
     }
 
-    /// Counts an endpoint's legs at their classes.
+    /// Counts an endpoint's legs at their classes and nodes.
     pub(super) fn count_legs(&mut self, endpoint: Option<&Endpoint>, more: bool) {
         for (family, class) in endpoint.into_iter().flat_map(|endpoint| &endpoint.legs) {
             self.planes[place(*family)].count_leg(*class, more);
+        }
+        for node in endpoint.into_iter().flat_map(|endpoint| &endpoint.nodes) {
+            self.shared.chains.count(*node, more);
         }
     }
 
@@ -234,11 +260,11 @@ impl Compiler {
     }
 }
 
-/// The ids of a leg; one that cannot be compiled denies everything and says why.
-fn keep(leg: Result<LegIds, String>, reasons: &mut Vec<String>) -> LegIds {
+/// The chain of a leg; one that cannot be compiled denies everything and says why.
+fn keep(leg: Result<u32, String>, reasons: &mut Vec<String>) -> u32 {
     leg.unwrap_or_else(|reason| {
         reasons.push(reason);
-        LegIds::default()
+        CLOSED
     })
 }
 

@@ -27,7 +27,7 @@ proptest! {
     ) {
         let (mut choices, mut model) = generated(seed, size);
         let semantics = semantics(policy_only);
-        let mut compiler = Compiler::new(capability(), semantics.clone());
+        let mut compiler = new_compiler(seed, semantics.clone());
         let first = commit(&mut compiler, &mut model);
         let mut walker = Walker::default();
         apply(&mut walker, &first);

@@ -19,7 +19,7 @@ proptest! {
         let size = Size::SMALL;
         let (mut choices, mut model) = generated(seed, size);
         let semantics = semantics(true);
-        let mut compiler = Compiler::new(capability(), semantics.clone());
+        let mut compiler = new_compiler(seed, semantics.clone());
         commit(&mut compiler, &mut model);
         let usage = compiler.usage();
         let table = choices.pick(&usage).unwrap();
@@ -49,7 +49,7 @@ proptest! {
                 }
             }
         }
-        let mut scratch = Compiler::new(capability(), semantics);
+        let mut scratch = new_compiler(seed, semantics);
         scratch.commit(&model, &policy_model::ChangeSet::default(), &site()).unwrap();
         if !refused {
             prop_assert_eq!(compiler.rows(), scratch.rows());

@@ -44,7 +44,7 @@ proptest! {
     ) {
         let size = Size::SMALL;
         let (mut choices, mut model) = generated(seed, size);
-        let mut compiler = Compiler::new(capability(), semantics(true));
+        let mut compiler = new_compiler(seed, semantics(true));
         let mut walker = Walker::default();
         apply(&mut walker, &commit(&mut compiler, &mut model));
         for _ in 0..steps {

@@ -1,7 +1,6 @@
 //! A chain of processes with ports in memory, played a recording and then made to suffer.
 
 use std::collections::BTreeSet;
-use std::process::Command;
 use std::sync::Once;
 
 use felix_proto::Frame;
@@ -112,8 +111,7 @@ fn launcher(logs: &Path) -> Launcher {
     // target/PROFILE/deps/testbed-HASH
     let folder = own.parent().and_then(Path::parent).unwrap().to_owned();
     BUILT.call_once(|| {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut build = Command::new(cargo);
+        let mut build = crate::cargo::cargo();
         build.args(["build", "--quiet", "--workspace", "--bins"]);
         if folder.ends_with("release") {
             build.arg("--release");

@@ -25,9 +25,12 @@ impl Process {
     /// The program cannot be run.
     pub(super) fn start(program: &str, device_id: u64) -> Result<Self, TargetError> {
         let (control, packets) = (free_address()?, free_address()?);
+        // Two switches with one Thrift port: the later one ends after it has begun to listen.
+        let thrift = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let child = Command::new(program)
             .args(["--no-p4", "--log-level", "off"])
             .args(["--device-id", &device_id.to_string()])
+            .args(["--thrift-port", &thrift.to_string()])
             .arg("--notifications-addr")
             .arg(format!(
                 "ipc:///tmp/margay-{}-notifications.ipc",

@@ -66,9 +66,14 @@ impl PacketStream {
             port: u32::from(port),
             packet: packet.to_vec(),
         };
-        self.runtime
-            .block_on(self.requests.send(request))
-            .map_err(|_| TargetError::Stopped)
+        if self.runtime.block_on(self.requests.send(request)).is_ok() {
+            return Ok(());
+        }
+        // The call is over; its last words tell why.
+        while let Some(response) = self.runtime.block_on(self.responses.recv()) {
+            response?;
+        }
+        Err(TargetError::Stopped)
     }
 
     /// Waits for the next packet: its id and port.
