@@ -201,7 +201,7 @@ impl FelixConfig {
     }
 
     /// `EndpointStatusPathPrefix`; none if it is empty. With an external driver Felix writes no
-    /// status files below it.
+    /// status files below it; host-agent does, where its setting `endpoint-status` names it.
     #[must_use]
     pub fn endpoint_status_path(&self) -> Option<&str> {
         self.text("EndpointStatusPathPrefix")

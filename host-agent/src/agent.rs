@@ -7,7 +7,6 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use felix_bridge::StatusBoard;
 use felix_bridge::server::{Event, SessionControl};
 use offload_api::host::HostStatus;
 use offload_api::sync::{SyncClient, SyncState};
@@ -24,6 +23,7 @@ use crate::felix::FelixSide;
 use crate::gate::Gate;
 use crate::inventory::Found;
 use crate::metrics::Metrics;
+use crate::reports::Reports;
 use crate::status;
 
 /// A question to the owner, answered inside its task.
@@ -47,7 +47,7 @@ pub(crate) struct Inputs {
 /// Whom the owner tells.
 pub(crate) struct Outputs {
     pub(crate) sync: Arc<SyncClient>,
-    pub(crate) board: StatusBoard,
+    pub(crate) reports: Reports,
     pub(crate) control: SessionControl,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) gate: Arc<Gate>,
@@ -216,7 +216,7 @@ impl Agent {
         if let Some(nack) = &self.sync_state.refused
             && before.refused.as_ref() != Some(nack)
         {
-            self.endpoints.refused(&nack.text, &self.out.board);
+            self.endpoints.refused(&nack.text, &self.out.reports);
         }
     }
 
@@ -236,9 +236,9 @@ impl Agent {
         }
         if let Some(compiler) = &self.compiler {
             self.endpoints
-                .acknowledged(generation, &self.model, compiler, &self.out.board);
+                .acknowledged(generation, &self.model, compiler, &self.out.reports);
         }
-        self.out.board.in_sync();
+        self.out.reports.in_sync();
     }
 
     /// Compiles what waits, off the tasks that serve others, and hands it to the stream. False if
@@ -304,7 +304,9 @@ impl Agent {
         self.fresh = false;
         self.refusals = commit.refusals;
         self.endpoints
-            .committed(&commit.touched, generation, &self.model, &self.out.board);
+            .committed(&commit.touched, generation, &self.model, &self.out.reports);
+        let hosts = self.model.host_endpoints().map(|(id, _)| id);
+        self.out.reports.host_endpoints(hosts);
         self.timings
             .push_back((generation, burst.first, self.felix.sequence));
         if generation <= self.sync_state.acknowledged {

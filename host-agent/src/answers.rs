@@ -12,6 +12,7 @@ use p4_tables::schema;
 use policy_model::{WorkloadEndpoint, evaluate};
 use table_model::{ActionCall, Row, RowKey, TableSchema};
 use tokio::sync::{mpsc, oneshot, watch};
+use tracing::info;
 
 use crate::agent::{Agent, Query};
 use crate::entries::entry;
@@ -339,6 +340,12 @@ impl HostApi for Answers {
 
     async fn drops(&self) -> Result<Vec<DropCounter>, HostRefused> {
         self.dpu()?.drop_counters().await.map_err(call)
+    }
+
+    async fn flush_connections(&self) -> Result<u32, HostRefused> {
+        let epoch = self.dpu()?.flush_connections().await.map_err(call)?;
+        info!(epoch, "all connections are forgotten, as offloadctl asked");
+        Ok(epoch)
     }
 }
 

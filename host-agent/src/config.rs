@@ -43,6 +43,14 @@ pub struct Layer {
     #[arg(long, value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
 
+    /// Folder below which endpoint status files are written, for CNI plugins that wait for policy.
+    ///
+    /// Felix's EndpointStatusPathPrefix, /var/run/calico unless somebody changed it; needed where the
+    /// CNI plugin has policy_setup_timeout_seconds, as Felix itself writes no such files with an
+    /// external driver. [default: none are written]
+    #[arg(long, value_name = "DIR")]
+    pub endpoint_status: Option<PathBuf>,
+
     /// Address of the DPU agent, HOST:PORT. [default: 127.0.0.1:50151]
     #[arg(long, value_name = "HOST:PORT")]
     pub dpu: Option<String>,
@@ -205,6 +213,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// For the journal.
     pub state_dir: PathBuf,
+    /// Above endpoint status files; none are written without it.
+    pub endpoint_status: Option<PathBuf>,
     /// The DPU agent's address.
     pub dpu: String,
     /// Who is to answer there.
@@ -262,6 +272,7 @@ impl Layer {
                 "FELIX_SOCKET" => put(&mut layer.felix_socket, path()),
                 "SOCKET" => put(&mut layer.socket, path()),
                 "STATE_DIR" => put(&mut layer.state_dir, path()),
+                "ENDPOINT_STATUS" => put(&mut layer.endpoint_status, path()),
                 "DPU" => put(&mut layer.dpu, text()),
                 "DPU_NAME" => put(&mut layer.dpu_name, text()),
                 "PKI" => put(&mut layer.pki, path()),
@@ -300,6 +311,7 @@ impl Layer {
             felix_socket: self.felix_socket.or(below.felix_socket),
             socket: self.socket.or(below.socket),
             state_dir: self.state_dir.or(below.state_dir),
+            endpoint_status: self.endpoint_status.or(below.endpoint_status),
             dpu: self.dpu.or(below.dpu),
             dpu_name: self.dpu_name.or(below.dpu_name),
             pki: self.pki.or(below.pki),
@@ -358,6 +370,7 @@ impl Layer {
             felix_socket: path(self.felix_socket, felix_bridge::DEFAULT_SOCKET),
             socket: path(self.socket, "/run/margay/host-agent.sock"),
             state_dir: path(self.state_dir, "/var/lib/margay/host-agent"),
+            endpoint_status: self.endpoint_status,
             dpu,
             dpu_identity,
             pki: path(self.pki, "/var/lib/margay/pki"),

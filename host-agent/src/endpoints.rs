@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use felix_bridge::{EndpointStatus, StatusBoard};
+use felix_bridge::EndpointStatus;
 use offload_api::host::EndpointState;
 use policy_compiler::{Compiler, EndpointState as Compiled};
 use policy_model::{PolicyModel, WorkloadId};
 use table_model::Generation;
+
+use crate::reports::Reports;
 
 /// Endpoints by the generation that carries what was compiled for them last.
 #[derive(Debug, Default)]
@@ -33,14 +35,14 @@ impl Endpoints {
         touched: &BTreeSet<WorkloadId>,
         generation: Generation,
         model: &PolicyModel,
-        board: &StatusBoard,
+        reports: &Reports,
     ) {
         for id in touched {
             if let Some(old) = self.generations.remove(id) {
                 self.waiting.remove(&(old, id.clone()));
             }
             if model.workload(id).is_none() {
-                board.workload(id.clone(), None);
+                reports.workload(id, None, None);
                 continue;
             }
             self.generations.insert(id.clone(), generation);
@@ -54,7 +56,7 @@ impl Endpoints {
         generation: Generation,
         model: &PolicyModel,
         compiler: &Compiler,
-        board: &StatusBoard,
+        reports: &Reports,
     ) {
         self.refused = None;
         while self
@@ -66,18 +68,18 @@ impl Endpoints {
                 return;
             };
             let status = status(model, compiler, &id);
-            board.workload(id, status);
+            reports.workload(&id, model.workload(&id), status);
         }
     }
 
     /// The DPU refused what waits.
-    pub(crate) fn refused(&mut self, text: &str, board: &StatusBoard) {
+    pub(crate) fn refused(&mut self, text: &str, reports: &Reports) {
         if self.refused.as_deref() == Some(text) {
             return;
         }
         self.refused = Some(text.to_owned());
         for (_, id) in &self.waiting {
-            board.workload(id.clone(), Some(EndpointStatus::Error));
+            reports.workload(id, None, Some(EndpointStatus::Error));
         }
     }
 

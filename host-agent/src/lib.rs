@@ -17,6 +17,7 @@ mod http;
 mod inventory;
 mod metrics;
 mod policies;
+mod reports;
 mod run;
 mod status;
 mod verdict;

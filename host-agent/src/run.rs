@@ -24,6 +24,7 @@ use crate::gate::Gate;
 use crate::http;
 use crate::inventory::{self, Found};
 use crate::metrics::Metrics;
+use crate::reports::{FilesError, Reports};
 
 /// Events of Felix that may wait for the owner.
 const EVENTS: usize = 64;
@@ -53,6 +54,9 @@ pub enum RunError {
     /// Metrics.
     #[error("Two metrics have one name")]
     Metrics(#[from] prometheus::Error),
+    /// Endpoint status files.
+    #[error(transparent)]
+    Files(#[from] FilesError),
     /// A part of the daemon failed.
     #[error("{part} stopped")]
     Stopped {
@@ -187,6 +191,7 @@ impl HostAgent {
             client: sync.client(),
         });
         let socket_path = config.socket.clone();
+        let reports = Reports::new(felix.status(), config.endpoint_status.as_deref())?;
         let inputs = Inputs {
             events,
             queries,
@@ -195,7 +200,7 @@ impl HostAgent {
         };
         let outputs = Outputs {
             sync,
-            board: felix.status(),
+            reports,
             control: felix.control(),
             metrics: Arc::clone(&metrics),
             gate: Arc::clone(&gate),

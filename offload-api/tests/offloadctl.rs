@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::process::Output;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use offload_api::host::{
@@ -26,6 +27,8 @@ struct Fake {
     /// What the rows say, whatever the policies say.
     rows_allow: bool,
     endpoints: usize,
+    flushes: AtomicU32,
+    dpu_away: bool,
     states: watch::Sender<HostStatus>,
 }
 
@@ -35,6 +38,8 @@ impl Default for Fake {
             drift: Drift::default(),
             rows_allow: true,
             endpoints: 2,
+            flushes: AtomicU32::new(0),
+            dpu_away: false,
             states: watch::Sender::new(status()),
         }
     }
@@ -201,6 +206,13 @@ impl HostApi for Fake {
             bytes: 4100,
         }])
     }
+
+    async fn flush_connections(&self) -> Result<u32, HostRefused> {
+        if self.dpu_away {
+            return Err(HostRefused::Unavailable("the DPU is away".to_owned()));
+        }
+        Ok(self.flushes.fetch_add(1, Ordering::Relaxed) + 1)
+    }
 }
 
 struct Rig {
@@ -344,6 +356,28 @@ async fn every_command_answers_programs() {
     assert_eq!(explain["legs"][0]["steps"][0]["at"]["rule"], Value::Null);
     assert_eq!(rig.json(&["drift"]).await["repaired"], 0);
     assert_eq!(rig.json(&["counters"]).await["drops"][0]["packets"], 41);
+}
+
+#[tokio::test]
+async fn connections_are_forgotten_only_if_it_is_meant() {
+    let rig = Rig::new(Fake::default()).await;
+    let asked = rig.ask(&["flush-connections"]).await;
+    assert_eq!(asked.status.code(), Some(1));
+    assert!(err(&asked).contains("--yes"), "{}", err(&asked));
+    // The first that is done is number 1: the one without --yes never got there.
+    let done = rig.ask(&["flush-connections", "--yes"]).await;
+    assert!(done.status.success(), "{}", err(&done));
+    assert!(out(&done).contains("epoch 1"), "{}", out(&done));
+    assert_eq!(rig.json(&["flush-connections", "--yes"]).await["epoch"], 2);
+
+    let alone = Rig::new(Fake {
+        dpu_away: true,
+        ..Fake::default()
+    })
+    .await;
+    let failed = alone.ask(&["flush-connections", "--yes"]).await;
+    assert_eq!(failed.status.code(), Some(1));
+    assert!(err(&failed).contains("Not possible now: the DPU is away"));
 }
 
 #[tokio::test]

@@ -5,12 +5,14 @@
 
 #![forbid(unsafe_code)]
 
+mod bench;
 mod cargo;
 mod demo;
 mod lab;
 mod packet;
 mod progress;
 mod replay;
+mod stf;
 mod target;
 mod test;
 
@@ -30,10 +32,14 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Measures, beside a peer where one is installed, and judges targets.
+    Bench(bench::Args),
     /// Shows the main job: a recorded Felix stream becomes table entries that decide real packets.
     Demo(demo::Args),
     /// Plays a recorded Felix stream and sends a packet for each flow.
     Replay(replay::Args),
+    /// Runs scripts of the simple test framework on the engine.
+    Stf(stf::Args),
     /// Sets up what is missing and runs every test of the workspace.
     Test(test::Args),
     /// Runs a program that ends when the demo ends.
@@ -49,8 +55,10 @@ fn main() -> ExitCode {
         .without_time()
         .init();
     match Cli::parse().command {
+        Command::Bench(args) => bench::run(&args),
         Command::Demo(args) => demo::run(args),
         Command::Replay(args) => replay::run(args),
+        Command::Stf(args) => stf::run(&args),
         Command::Test(args) => test::run(args),
         Command::Supervised(args) => demo::supervised::run(&args),
     }

@@ -102,12 +102,6 @@ fn workload(endpoint: felix::WorkloadEndpoint, mut parts: Parts) -> WorkloadEndp
         None,
     );
     let tiers = parts.tiers("tiers", tiers);
-    if !allow_spoofed_source_prefixes.is_empty() {
-        parts.unenforced(
-            "allow_spoofed_source_prefixes",
-            allow_spoofed_source_prefixes.join(" "),
-        );
-    }
     for (field, nats) in [("ipv4_nat", ipv4_nat), ("ipv6_nat", ipv6_nat)] {
         let nats: Vec<String> = nats
             .into_iter()

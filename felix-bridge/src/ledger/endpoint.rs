@@ -87,8 +87,9 @@ pub(super) const LINES: &[Line] = &[
     line(
         "WorkloadEndpoint",
         "allow_spoofed_source_prefixes",
-        Refused,
-        "packets from these sources are dropped as spoofed; reported",
+        Enforced,
+        "anti-spoof: packets from these sources pass the workload's port and are judged by its egress \
+         policy; replies to them leave at the uplink, as nobody here owns the address",
     ),
     line("WorkloadEndpoint", "annotations", Informative, "not kept"),
     line(

@@ -274,7 +274,7 @@ pub(super) const LINES: &[Line] = &[
         "FromDataplane",
         "host_endpoint_status_update",
         Enforced,
-        "sent when the state of a host endpoint changes, and to each new Felix",
+        "sent when a host endpoint comes, and to each new Felix",
     ),
     line(
         "FromDataplane",
@@ -334,7 +334,7 @@ pub(super) const LINES: &[Line] = &[
         "HostEndpointStatusUpdate",
         "status",
         Enforced,
-        "see EndpointStatus",
+        "error: host endpoints are refused in this release",
     ),
     line(
         "HostEndpointStatusRemove",
@@ -352,7 +352,8 @@ pub(super) const LINES: &[Line] = &[
         "WorkloadEndpointStatusUpdate",
         "status",
         Enforced,
-        "see EndpointStatus",
+        "see EndpointStatus; besides as a file for the CNI plugin where host-agent's setting \
+         endpoint-status asks for it",
     ),
     line(
         "WorkloadEndpointStatusUpdate",

@@ -35,6 +35,7 @@ fn every_key_of_the_file_is_read() {
         felix-socket = "/a"
         socket = "/b"
         state-dir = "/c"
+        endpoint-status = "/f"
         dpu = "dpu:50151"
         dpu-name = "d"
         pki = "/e"
@@ -51,6 +52,7 @@ fn every_key_of_the_file_is_read() {
     .unwrap();
     let config = layer.resolve().unwrap();
     assert_eq!(config.http, HttpAddress::Off);
+    assert_eq!(config.endpoint_status, Some("/f".into()));
     assert_eq!(config.semantics.http, HttpHandling::L4);
     assert!(config.semantics.policy_only && !config.insecure);
     assert_eq!(

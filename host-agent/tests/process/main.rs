@@ -68,6 +68,10 @@ async fn a_recorded_stream_becomes_rows_on_the_dpu() -> Test {
         assert!(page.contains(name), "{name} is missing in {page}");
     }
 
+    // A CNI plugin finds a file for each.
+    let files = std::fs::read_dir(rig.path("calico/endpoint-status"))?;
+    assert_eq!(files.count(), endpoints.len());
+
     // Felix is told of every endpoint that is enforced.
     let ids: Vec<_> = stream
         .model()

@@ -298,6 +298,7 @@ impl Rig {
             felix_socket: path("felix.sock"),
             socket: path("host-agent.sock"),
             state_dir: path("state"),
+            endpoint_status: path("calico"),
             dpu: Some(self.address.clone()),
             dpu_name: Some("dpu-1".to_owned()),
             pki: path("pki"),

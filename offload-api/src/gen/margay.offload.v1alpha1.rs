@@ -2445,6 +2445,16 @@ pub struct GetHostCountersResponse {
     #[prost(message, repeated, tag = "1")]
     pub drops: ::prost::alloc::vec::Vec<DropCounter>,
 }
+/// A request to forget connections.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FlushHostConnectionsRequest {}
+/// Connections are forgotten.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct FlushHostConnectionsResponse {
+    /// The epoch that connections now carry.
+    #[prost(uint32, tag = "1")]
+    pub epoch: u32,
+}
 /// What is enforced for an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
 #[repr(i32)]
@@ -2542,8 +2552,8 @@ pub mod host_service_client {
     )]
     use tonic::codegen::*;
     use tonic::codegen::http::Uri;
-    /// What `offloadctl` asks of the host agent, on a local socket. It reads and explains; it changes
-    /// nothing.
+    /// What `offloadctl` asks of the host agent, on a local socket. It reads and explains; the one call
+    /// that changes something is FlushHostConnections.
     #[derive(Debug, Clone)]
     pub struct HostServiceClient<T> {
         inner: tonic::client::Grpc<T>,
@@ -2903,6 +2913,36 @@ pub mod host_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Has the device forget all connections: every packet is judged as the first of a new one.
+        pub async fn flush_host_connections(
+            &mut self,
+            request: impl tonic::IntoRequest<super::FlushHostConnectionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FlushHostConnectionsResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/margay.offload.v1alpha1.HostService/FlushHostConnections",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "margay.offload.v1alpha1.HostService",
+                        "FlushHostConnections",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -2995,9 +3035,17 @@ pub mod host_service_server {
             tonic::Response<super::GetHostCountersResponse>,
             tonic::Status,
         >;
+        /// Has the device forget all connections: every packet is judged as the first of a new one.
+        async fn flush_host_connections(
+            &self,
+            request: tonic::Request<super::FlushHostConnectionsRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::FlushHostConnectionsResponse>,
+            tonic::Status,
+        >;
     }
-    /// What `offloadctl` asks of the host agent, on a local socket. It reads and explains; it changes
-    /// nothing.
+    /// What `offloadctl` asks of the host agent, on a local socket. It reads and explains; the one call
+    /// that changes something is FlushHostConnections.
     #[derive(Debug)]
     pub struct HostServiceServer<T> {
         inner: Arc<T>,
@@ -3510,6 +3558,52 @@ pub mod host_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetHostCountersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/margay.offload.v1alpha1.HostService/FlushHostConnections" => {
+                    #[allow(non_camel_case_types)]
+                    struct FlushHostConnectionsSvc<T: HostService>(pub Arc<T>);
+                    impl<
+                        T: HostService,
+                    > tonic::server::UnaryService<super::FlushHostConnectionsRequest>
+                    for FlushHostConnectionsSvc<T> {
+                        type Response = super::FlushHostConnectionsResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::FlushHostConnectionsRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as HostService>::flush_host_connections(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = FlushHostConnectionsSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

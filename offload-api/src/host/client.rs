@@ -274,6 +274,20 @@ impl HostClient {
             self.inner.get_host_counters(request).await?.into_inner();
         Ok(drops.into_iter().map(Into::into).collect())
     }
+
+    /// Has the device forget all connections; the epoch that they carry from now on.
+    ///
+    /// # Errors
+    /// See [`HostCallError`].
+    pub async fn flush_connections(&mut self) -> Result<u32, HostCallError> {
+        let request = proto::FlushHostConnectionsRequest {};
+        let proto::FlushHostConnectionsResponse { epoch } = self
+            .inner
+            .flush_host_connections(request)
+            .await?
+            .into_inner();
+        Ok(epoch)
+    }
 }
 
 /// States as they come.

@@ -91,6 +91,9 @@ pub trait HostApi: Send + Sync + 'static {
 
     /// What was dropped.
     fn drops(&self) -> impl Future<Output = Result<Vec<DropCounter>, HostRefused>> + Send;
+
+    /// Has the device forget all connections; the epoch that they carry from now on.
+    fn flush_connections(&self) -> impl Future<Output = Result<u32, HostRefused>> + Send;
 }
 
 /// Why the socket is not served.
@@ -308,6 +311,15 @@ impl<A: HostApi> HostService for Service<A> {
         let drops = self.api.drops().await?;
         Ok(Response::new(proto::GetHostCountersResponse {
             drops: drops.into_iter().map(Into::into).collect(),
+        }))
+    }
+
+    async fn flush_host_connections(
+        &self,
+        _request: Request<proto::FlushHostConnectionsRequest>,
+    ) -> Result<Response<proto::FlushHostConnectionsResponse>, Status> {
+        Ok(Response::new(proto::FlushHostConnectionsResponse {
+            epoch: self.api.flush_connections().await?,
         }))
     }
 }

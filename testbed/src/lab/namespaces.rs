@@ -28,6 +28,7 @@ use capture::{Capture, Count};
 use namespace::Namespace;
 
 pub(crate) use namespace::enter_private_network;
+pub(crate) use wire::cables;
 
 /// Longest wait for packets that should be on their way.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -71,6 +71,15 @@ pub(crate) enum Command {
     Drift,
     /// What was dropped, by reason.
     Counters,
+    /// Has the DPU forget all connections, for instance those that a rule allowed which is gone.
+    ///
+    /// Replies count as first packets then: where policy does not allow them by themselves, they are
+    /// dropped until the other side speaks again. So it takes --yes.
+    FlushConnections {
+        /// Do it.
+        #[arg(long)]
+        yes: bool,
+    },
     /// The state of the chain, again after each change.
     Watch,
     /// Issues certificates of the development authority, for agents on other machines.

@@ -34,6 +34,11 @@ pub(crate) enum ShowError {
     Name(#[from] IdentityError),
     #[error("Say whose certificate to issue: --host-agent NAME, --dpu-agent NAME, or both")]
     Nobody,
+    #[error(
+        "This has the DPU forget every connection: replies that policy does not allow by themselves \
+         are dropped until the other side speaks again. Say --yes to do it"
+    )]
+    Unconfirmed,
 }
 
 /// Prints a document.
@@ -52,6 +57,7 @@ pub(crate) async fn run(
     // Wrong words are told before the daemon is asked.
     let flow = match &command {
         Command::Explain(words) => Some(question::flow(words)?),
+        Command::FlushConnections { yes: false } => return Err(ShowError::Unconfirmed),
         _ => None,
     };
     let mut host = HostClient::connect(socket).await?;
@@ -151,6 +157,18 @@ pub(crate) async fn run(
                 table(&mut io::stdout().lock(), &heads, &rows)?;
             } else {
                 json(&serde_json::json!({ "drops": drops }))?;
+            }
+        }
+        Command::FlushConnections { yes: _ } => {
+            let epoch = host.flush_connections().await?;
+            if people {
+                let mut out = io::stdout().lock();
+                writeln!(
+                    out,
+                    "All connections are forgotten; new ones carry epoch {epoch}"
+                )?;
+            } else {
+                json(&serde_json::json!({ "epoch": epoch }))?;
             }
         }
     }

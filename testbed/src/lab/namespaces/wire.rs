@@ -231,6 +231,25 @@ impl<'a> Inside<'a> {
     }
 }
 
+/// Veth pairs by the names of their ends, all in the calling thread's network and up.
+pub(crate) async fn cables(pairs: &[(&str, &str)]) -> Result<(), LabError> {
+    let host = Host::open().await?;
+    for (one, other) in pairs {
+        let link = LinkVeth::new(one, other).build();
+        let made = host.handle.link().add(link).execute().await;
+        made.map_err(|source| LabError::Netlink {
+            step: "making a veth pair",
+            place: (*one).to_owned(),
+            source,
+        })?;
+        for end in [one, other] {
+            let index = index(&host.handle, "node", end).await?;
+            up(&host.handle, "node", index).await?;
+        }
+    }
+    Ok(())
+}
+
 /// A connection that serves the calling thread's namespace.
 fn connect() -> io::Result<Handle> {
     let (connection, handle, _) = rtnetlink::new_connection()?;

@@ -4,6 +4,8 @@
 //! `p4switch` over P4Runtime, and its flows sent as packets. One switch serves all cases, so each
 //! case also tries the way from the last one's rows to its own.
 
+mod sources;
+
 use std::cell::RefCell;
 
 use policy_compiler::generate::{Choices, Edges, Size, change, flow, world};

@@ -1,0 +1,168 @@
+//! `testbed stf`: scripts of the P4 community's simple test framework against the engine.
+//!
+//! *In:* a folder of `NAME.stf` with `NAME.json` beside it, as p4c's bmv2 back end writes it. *Out:*
+//! what became of each script, and one closing line `N passed, N failed`. With `--p4c`, a program
+//! without JSON is compiled first, into a temporary folder: nothing is written beside the sources.
+
+mod case;
+mod compile;
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use serde::Serialize;
+use thiserror::Error;
+
+use crate::progress::Progress;
+use case::{Case, Outcome, Verdict};
+use compile::Compiler;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Folder with NAME.stf and NAME.json.
+    dir: PathBuf,
+
+    /// Folder with the NAME.json, if they are not beside the scripts.
+    #[arg(long, value_name = "DIR")]
+    programs: Option<PathBuf>,
+
+    /// Compiler for NAME.p4 where NAME.json is absent, for example "p4c-bm2-ss --std p4-14".
+    ///
+    /// Words behind the program go to it as arguments. Programs for another architecture than
+    /// v1model are skipped.
+    #[arg(long, value_name = "COMMAND")]
+    p4c: Option<String>,
+
+    /// Only scripts whose name contains this.
+    #[arg(long, value_name = "WORD")]
+    only: Option<String>,
+
+    /// One JSON document on standard output.
+    #[arg(long)]
+    json: bool,
+}
+
+/// Why nothing was run.
+#[derive(Debug, Error)]
+enum StfError {
+    /// No folder.
+    #[error("The folder {} cannot be read", path.display())]
+    Folder {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// No scripts.
+    #[error("There is no script NAME.stf in {}", path.display())]
+    Empty {
+        /// Where.
+        path: PathBuf,
+    },
+    /// The compiler.
+    #[error(transparent)]
+    Compiler(#[from] compile::CompilerError),
+    /// Standard output.
+    #[error("The report cannot be written to standard output")]
+    Output(#[source] std::io::Error),
+}
+
+/// The document of `--json`.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    passed: usize,
+    failed: usize,
+    skipped: usize,
+    packets: usize,
+    results: Vec<Outcome>,
+}
+
+/// Runs the command: success if scripts ran and none failed.
+pub(crate) fn run(args: &Args) -> ExitCode {
+    match try_run(args) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            crate::complain(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn try_run(args: &Args) -> Result<bool, StfError> {
+    let scripts = scripts(&args.dir, args.only.as_deref())?;
+    let compiler = args.p4c.as_deref().map(Compiler::new).transpose()?;
+    let programs = args.programs.as_deref().unwrap_or(&args.dir);
+    let mut report = Report::default();
+    let mut progress = Progress::new();
+    for (index, script) in scripts.iter().enumerate() {
+        let case = Case::new(script, programs);
+        progress.show(|| format!("script {} of {}: {}", index + 1, scripts.len(), case.name));
+        let outcome = case.run(compiler.as_ref());
+        if !args.json && outcome.verdict != Verdict::Passed {
+            progress.clear();
+            let word = outcome.verdict.word();
+            say(&format!("{word} {}: {}", outcome.name, outcome.reason))?;
+        }
+        report.take(outcome);
+    }
+    progress.clear();
+    if args.json {
+        let text = serde_json::to_string_pretty(&report);
+        say(&text.map_err(|error| StfError::Output(error.into()))?)?;
+    } else {
+        if report.skipped > 0 {
+            say(&format!("{} skipped", report.skipped))?;
+        }
+        say(&format!(
+            "{} passed, {} failed",
+            report.passed, report.failed
+        ))?;
+    }
+    Ok(report.failed == 0 && report.passed > 0)
+}
+
+impl Report {
+    fn take(&mut self, outcome: Outcome) {
+        match outcome.verdict {
+            Verdict::Passed => self.passed += 1,
+            Verdict::Failed => self.failed += 1,
+            Verdict::Skipped => self.skipped += 1,
+        }
+        self.packets += outcome.packets;
+        self.results.push(outcome);
+    }
+}
+
+/// The scripts of a folder, by name.
+fn scripts(dir: &Path, only: Option<&str>) -> Result<Vec<PathBuf>, StfError> {
+    let found = std::fs::read_dir(dir).map_err(|source| StfError::Folder {
+        path: dir.to_owned(),
+        source,
+    })?;
+    let wanted = |path: &PathBuf| {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy();
+        path.extension().is_some_and(|extension| extension == "stf")
+            && only.is_none_or(|word| name.contains(word))
+    };
+    let mut scripts: Vec<PathBuf> = found
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(wanted)
+        .collect();
+    scripts.sort();
+    if scripts.is_empty() {
+        return Err(StfError::Empty {
+            path: dir.to_owned(),
+        });
+    }
+    Ok(scripts)
+}
+
+fn say(line: &str) -> Result<(), StfError> {
+    writeln!(std::io::stdout().lock(), "{line}").map_err(StfError::Output)
+}
+
+#[cfg(test)]
+mod tests;
