@@ -37,7 +37,7 @@ fn capability() -> Capability {
 /// Every other seed has a step for each policy, however short the leg.
 fn new_compiler(seed: u64, semantics: Semantics) -> Compiler {
     let compiler = Compiler::new(capability(), semantics);
-    if seed % 2 == 0 {
+    if seed.is_multiple_of(2) {
         compiler.with_short_leg(0)
     } else {
         compiler
