@@ -252,6 +252,17 @@ impl Rows {
         }
     }
 
+    /// A limb of the arguments of a row.
+    #[inline]
+    pub(crate) fn argument(&self, row: u32, limb: u16) -> u64 {
+        let at = row as usize * self.stride + self.key_limbs + 1 + usize::from(limb);
+        self.words.get(at).copied().unwrap_or(0)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// Writes what a row does.
     pub(crate) fn set_action(&mut self, row: u32, word: u64, args: &[u64]) {
         let at = row as usize * self.stride + self.key_limbs;
