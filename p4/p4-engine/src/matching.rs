@@ -495,6 +495,7 @@ impl Rows {
         self.words[at..at + self.key_limbs].copy_from_slice(&packed.value);
         self.set_action(row, word, args);
         self.set_counter(row, CounterValue::default());
+        self.touch(row, 0);
         if !packed.ranges.is_empty() {
             self.ranges.insert(row, packed.ranges);
         }
