@@ -196,8 +196,9 @@ impl State {
     /// Goes on with the growth of indexes, a bit of each.
     pub(crate) fn settle(&mut self) {
         if self.growing {
-            let tables = self.tables.iter_mut();
-            self.growing = tables.fold(false, |more, table| table.rows.settle() || more);
+            let mut tables = self.tables.iter_mut();
+            // One after the other: a table that still grows is all there is to do now.
+            self.growing = tables.any(|table| table.rows.settle());
         }
     }
 
