@@ -167,9 +167,11 @@ impl Rows {
             for (limb, mask) in masked.iter_mut().zip(&group.mask) {
                 *limb &= mask;
             }
-            let found = group
-                .heads
-                .find(hash(&masked), |row| self.has(row, &masked));
+            let tag = hash(&masked);
+            if !group.heads.maybe(tag) {
+                continue;
+            }
+            let found = group.heads.find(tag, |row| self.has(row, &masked));
             if found.is_some() {
                 return found;
             }
@@ -338,13 +340,20 @@ impl Rows {
         open[..count].copy_from_slice(&lanes[..count]);
         for group in self.visit.iter().map(|at| &self.groups[*at as usize]) {
             let mut masked = [[0u64; N]; LANES];
+            let mut tags = [0u32; LANES];
+            let mut likely = [0u8; LANES];
+            let mut asked = 0;
+            let Some(mask) = group.mask.first_chunk::<N>() else {
+                continue;
+            };
             for lane in &open[..count] {
-                let key = &mut masked[usize::from(*lane) % LANES];
-                for ((limb, row), mask) in key.iter_mut().zip(keys).zip(&group.mask) {
-                    *limb = get(row, *lane) & mask;
-                }
+                let at = usize::from(*lane) % LANES;
+                masked[at] = std::array::from_fn(|limb| keys[limb][at] & mask[limb]);
+                tags[at] = hash(&masked[at]);
+                likely[asked] = *lane;
+                asked += usize::from(group.heads.maybe(tags[at]));
             }
-            self.probe(group, &masked, &open[..count], rows);
+            self.probe(group, (&masked, &tags), &likely[..asked], rows);
             let mut left = 0;
             for at in 0..count {
                 let lane = open[at];
@@ -387,12 +396,11 @@ impl Rows {
             let Some(mask) = group.mask.first_chunk::<N>() else {
                 continue;
             };
-            let settled = group.heads.settled();
             for lane in &open[..count] {
                 let lane = usize::from(*lane) % LANES;
                 let key: [u64; N] = std::array::from_fn(|limb| own[lane][limb] & mask[limb]);
                 let tag = hash(&key);
-                if group.heads.touch(tag) == 0 && settled {
+                if !group.heads.maybe(tag) {
                     continue;
                 }
                 let Some(mut row) = group.heads.find(tag, |row| self.has(row, &key)) else {
@@ -423,15 +431,13 @@ impl Rows {
     fn probe<const N: usize>(
         &self,
         group: &Group,
-        keys: &[[u64; N]; LANES],
+        (keys, tags): (&[[u64; N]; LANES], &[u32; LANES]),
         lanes: &[u8],
         rows: &mut [u32; LANES],
     ) {
-        let mut tags = [0u32; LANES];
         let mut slots = [0u64; LANES];
         for lane in lanes {
             let lane = usize::from(*lane) % LANES;
-            tags[lane] = hash(&keys[lane]);
             slots[lane] = group.heads.touch(tags[lane]);
         }
         let settled = group.heads.settled();
@@ -615,7 +621,11 @@ impl Rows {
             let group = Group {
                 mask: packed.mask.clone(),
                 rank,
-                heads: Index::default(),
+                heads: if self.order == Order::Exact {
+                    Index::default()
+                } else {
+                    Index::filtered()
+                },
                 priorities: BTreeMap::new(),
             };
             let at = match self.spare.pop() {
