@@ -15,17 +15,71 @@ const EMPTY: u64 = 0;
 /// A place of the old part whose entry went over or away.
 const GONE: u64 = u64::MAX;
 
+/// Slots of a piece; a piece is made when the first entry comes to lie in it, so that a larger
+/// index costs nothing at once.
+const PIECE: usize = 1 << 12;
+
 #[derive(Debug, Default)]
 struct Places {
-    slots: Vec<u64>,
+    pieces: Vec<Box<[u64]>>,
     bits: u32,
+    /// A bit for each eighth of a place, set if an entry's hash says so; empty if not kept.
+    filter: Vec<u64>,
 }
 
 impl Places {
-    fn new(bits: u32) -> Self {
+    fn new(bits: u32, filtered: bool) -> Self {
+        let count = (1usize << bits).div_ceil(PIECE);
+        let words = if filtered {
+            (1usize << bits).div_ceil(8)
+        } else {
+            0
+        };
         Self {
-            slots: vec![EMPTY; 1 << bits],
+            pieces: std::iter::repeat_with(Box::default).take(count).collect(),
             bits,
+            filter: vec![0; words],
+        }
+    }
+
+    /// The word and the bit of a hash in the filter.
+    #[inline]
+    fn bit(&self, tag: u32) -> (usize, u64) {
+        let bit = tag >> (32 - (self.bits + 3).clamp(1, 32));
+        ((bit / 64) as usize, 1 << (bit % 64))
+    }
+
+    /// False if no entry has this hash.
+    #[inline]
+    fn maybe(&self, tag: u32) -> bool {
+        let (word, bit) = self.bit(tag);
+        self.filter.get(word).is_none_or(|word| word & bit != 0)
+    }
+
+    /// How many slots there are.
+    #[inline]
+    fn size(&self) -> usize {
+        if self.pieces.is_empty() {
+            0
+        } else {
+            1 << self.bits
+        }
+    }
+
+    #[inline]
+    fn at(&self, at: usize) -> u64 {
+        let piece = self.pieces.get(at / PIECE);
+        let slot = piece.and_then(|piece| piece.get(at % PIECE));
+        slot.copied().unwrap_or(EMPTY)
+    }
+
+    fn set(&mut self, at: usize, slot: u64) {
+        let room = self.size().min(PIECE);
+        if let Some(piece) = self.pieces.get_mut(at / PIECE) {
+            if piece.is_empty() {
+                *piece = vec![EMPTY; room].into_boxed_slice();
+            }
+            piece[at % PIECE] = slot;
         }
     }
 
@@ -37,7 +91,7 @@ impl Places {
 
     #[inline]
     fn after(&self, at: usize) -> usize {
-        (at + 1) & (self.slots.len() - 1)
+        (at + 1) & (self.size() - 1)
     }
 
     /// The place of the row that fits.
@@ -45,7 +99,8 @@ impl Places {
     fn find(&self, tag: u32, mut fits: impl FnMut(u32) -> bool) -> Option<usize> {
         let mut at = self.home(tag);
         // There is always an empty place.
-        while let Some(slot) = self.slots.get(at).copied() {
+        loop {
+            let slot = self.at(at);
             if slot == EMPTY {
                 return None;
             }
@@ -54,31 +109,34 @@ impl Places {
             }
             at = self.after(at);
         }
-        None
     }
 
     fn put(&mut self, slot: u64) {
+        let (word, bit) = self.bit(tag_of(slot));
+        if let Some(word) = self.filter.get_mut(word) {
+            *word |= bit;
+        }
         let mut at = self.home(tag_of(slot));
-        while self.slots[at] != EMPTY {
+        while self.at(at) != EMPTY {
             at = self.after(at);
         }
-        self.slots[at] = slot;
+        self.set(at, slot);
     }
 
     /// Empties a place; what stands behind it for want of room moves up.
     fn take_out(&mut self, mut hole: usize) {
         let mut at = self.after(hole);
-        while self.slots[at] != EMPTY {
-            let home = self.home(tag_of(self.slots[at]));
-            let mask = self.slots.len() - 1;
+        while self.at(at) != EMPTY {
+            let home = self.home(tag_of(self.at(at)));
+            let mask = self.size() - 1;
             // Unless it would come to lie before where it belongs.
             if (at.wrapping_sub(home) & mask) >= (at.wrapping_sub(hole) & mask) {
-                self.slots[hole] = self.slots[at];
+                self.set(hole, self.at(at));
                 hole = at;
             }
             at = self.after(at);
         }
-        self.slots[hole] = EMPTY;
+        self.set(hole, EMPTY);
     }
 }
 
@@ -107,9 +165,24 @@ pub(crate) struct Index {
     /// Places of the old part that were carried over.
     carried: usize,
     len: usize,
+    filtered: bool,
 }
 
 impl Index {
+    /// With a filter that makes it cheap to find nothing, for one index of many that are asked.
+    pub(crate) fn filtered() -> Self {
+        Self {
+            filtered: true,
+            ..Self::default()
+        }
+    }
+
+    /// False if nothing has this hash; true says little.
+    #[inline]
+    pub(crate) fn maybe(&self, tag: u32) -> bool {
+        self.len > 0 && (self.now.maybe(tag) || self.old.as_ref().is_some_and(|old| old.maybe(tag)))
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -117,7 +190,7 @@ impl Index {
     /// The first place of a hash, to have it at hand; what is there says nothing.
     #[inline]
     pub(crate) fn touch(&self, tag: u32) -> u64 {
-        self.now.slots.get(self.now.home(tag)).copied().unwrap_or(0)
+        self.now.at(self.now.home(tag))
     }
 
     /// A row whose hash is this, if what [`Index::touch`] gave is one.
@@ -136,22 +209,22 @@ impl Index {
     #[inline]
     pub(crate) fn find(&self, tag: u32, mut fits: impl FnMut(u32) -> bool) -> Option<u32> {
         if let Some(at) = self.now.find(tag, &mut fits) {
-            return Some(row_of(self.now.slots[at]));
+            return Some(row_of(self.now.at(at)));
         }
         let old = self.old.as_ref()?;
-        old.find(tag, fits).map(|at| row_of(old.slots[at]))
+        old.find(tag, fits).map(|at| row_of(old.at(at)))
     }
 
     /// Adds the row of a key that is not there.
     pub(crate) fn insert(&mut self, tag: u32, row: u32) {
         self.carry();
-        if (self.len + 1) * 4 > self.now.slots.len() * 3 {
+        if (self.len + 1) * 4 > self.now.size() * 3 {
             // All old entries are over by now: there were enough inserts since.
             self.carry_all();
-            let bits = (self.now.bits + 1).clamp(MIN_BITS, 31);
-            let now = Places::new(bits);
+            let bits = (self.now.bits + 1).clamp(MIN_BITS, 28);
+            let now = Places::new(bits, self.filtered);
             let old = std::mem::replace(&mut self.now, now);
-            if !old.slots.is_empty() {
+            if old.size() > 0 {
                 self.old = Some(old);
             }
             self.carried = 0;
@@ -164,11 +237,11 @@ impl Index {
     pub(crate) fn replace(&mut self, tag: u32, row: u32, by: u32) {
         let same = |other| other == row;
         if let Some(at) = self.now.find(tag, same) {
-            self.now.slots[at] = slot_of(tag, by);
+            self.now.set(at, slot_of(tag, by));
         } else if let Some(old) = &mut self.old
             && let Some(at) = old.find(tag, same)
         {
-            old.slots[at] = slot_of(tag, by);
+            old.set(at, slot_of(tag, by));
         }
     }
 
@@ -181,7 +254,7 @@ impl Index {
         } else if let Some(old) = &mut self.old
             && let Some(at) = old.find(tag, same)
         {
-            old.slots[at] = GONE;
+            old.set(at, GONE);
             self.len -= 1;
         }
         self.carry();
@@ -192,15 +265,16 @@ impl Index {
         let Some(old) = &mut self.old else {
             return false;
         };
-        let end = (self.carried + STEP).min(old.slots.len());
-        for slot in &mut old.slots[self.carried..end] {
-            if *slot != EMPTY && *slot != GONE {
-                self.now.put(*slot);
-                *slot = GONE;
+        let end = (self.carried + STEP).min(old.size());
+        for at in self.carried..end {
+            let slot = old.at(at);
+            if slot != EMPTY && slot != GONE {
+                self.now.put(slot);
+                old.set(at, GONE);
             }
         }
         self.carried = end;
-        if end == old.slots.len() {
+        if end == old.size() {
             self.old = None;
         }
         self.old.is_some()
@@ -223,8 +297,8 @@ mod tests {
 
     proptest! {
         #[test]
-        fn finds_what_is_in_it(ops in prop::collection::vec((any::<bool>(), 0u32..200), 0..600)) {
-            let mut index = Index::default();
+        fn finds_what_is_in_it(filtered: bool, ops in prop::collection::vec((any::<bool>(), 0u32..40), 0..200)) {
+            let mut index = if filtered { Index::filtered() } else { Index::default() };
             let mut model = std::collections::BTreeSet::new();
             for (insert, key) in ops {
                 if insert && model.insert(key) {
@@ -233,9 +307,10 @@ mod tests {
                     index.remove(tag(key), key);
                 }
                 prop_assert_eq!(index.is_empty(), model.is_empty());
-                for key in 0..200 {
+                for key in 0..40 {
                     let found = index.find(tag(key), |row| row == key);
                     prop_assert_eq!(found, model.contains(&key).then_some(key));
+                prop_assert!(found.is_none() || index.maybe(tag(key)));
                 }
             }
         }

@@ -505,6 +505,17 @@ pub(crate) enum Source {
     Number(u64),
 }
 
+impl Source {
+    /// The limb, given the arguments.
+    #[inline]
+    pub(crate) fn limb(self, args: &[u64]) -> u64 {
+        match self {
+            Self::Argument(at) => args.get(usize::from(at)).copied().unwrap_or(0),
+            Self::Number(number) => number,
+        }
+    }
+}
+
 /// A table's part of the code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct TableCode {

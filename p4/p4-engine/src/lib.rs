@@ -30,6 +30,7 @@ mod order;
 mod output;
 mod program;
 mod replicate;
+mod segments;
 mod state;
 pub mod stf;
 mod trace;

@@ -12,6 +12,7 @@ use crate::entry::EntryHandle;
 use crate::index::Index;
 use crate::key::{Limbs, Packed, RangeCheck};
 use crate::lower::MAX_KEY_LIMBS;
+use crate::segments::Segments;
 use crate::vector::{LANES, Row, get};
 
 /// End of a chain of rows.
@@ -38,7 +39,7 @@ struct Group {
     priorities: BTreeMap<i32, usize>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct RowState {
     serial: u32,
     /// [`FREE`] if the row is not in use.
@@ -63,10 +64,9 @@ struct Rank {
 pub(crate) struct Rows {
     order: Order,
     key_limbs: usize,
-    stride: usize,
     /// Key, then one word for what to do, then the arguments, row after row.
-    words: Vec<u64>,
-    states: Vec<RowState>,
+    words: Segments<u64>,
+    states: Segments<RowState>,
     /// By row; empty where there are no priorities.
     ranks: Vec<Rank>,
     free: Vec<u32>,
@@ -78,10 +78,10 @@ pub(crate) struct Rows {
     /// Places of groups that became empty.
     spare: Vec<usize>,
     ranges: HashMap<u32, Vec<RangeCheck>>,
-    counters: Vec<CounterValue>,
+    counters: Segments<CounterValue>,
     counted: bool,
     /// When each row was last used, where that is asked for.
-    seen: Vec<u64>,
+    seen: Segments<u64>,
     aged: bool,
     count: usize,
     ages: u64,
@@ -104,9 +104,8 @@ impl Rows {
         Self {
             order,
             key_limbs,
-            stride: key_limbs + 1 + arg_limbs,
-            words: Vec::new(),
-            states: Vec::new(),
+            words: Segments::new(key_limbs + 1 + arg_limbs),
+            states: Segments::new(1),
             ranks: Vec::new(),
             free: Vec::new(),
             groups: Vec::new(),
@@ -114,9 +113,9 @@ impl Rows {
             visit: Vec::new(),
             spare: Vec::new(),
             ranges: HashMap::new(),
-            counters: Vec::new(),
+            counters: Segments::new(1),
             counted,
-            seen: Vec::new(),
+            seen: Segments::new(1),
             aged,
             count: 0,
             ages: 0,
@@ -156,10 +155,7 @@ impl Rows {
     /// True if the row has this key; of known length, so that no call compares bytes.
     #[inline]
     fn has<const N: usize>(&self, row: u32, key: &[u64; N]) -> bool {
-        let own = self
-            .words
-            .get(row as usize * self.stride..)
-            .and_then(<[u64]>::first_chunk::<N>);
+        let own = self.words.get(row).first_chunk::<N>();
         own.is_some_and(|own| (0..N).all(|limb| own[limb] == key[limb]))
     }
 
@@ -171,9 +167,11 @@ impl Rows {
             for (limb, mask) in masked.iter_mut().zip(&group.mask) {
                 *limb &= mask;
             }
-            let found = group
-                .heads
-                .find(hash(&masked), |row| self.has(row, &masked));
+            let tag = hash(&masked);
+            if !group.heads.maybe(tag) {
+                continue;
+            }
+            let found = group.heads.find(tag, |row| self.has(row, &masked));
             if found.is_some() {
                 return found;
             }
@@ -237,26 +235,44 @@ impl Rows {
     }
 
     fn key(&self, row: u32) -> &[u64] {
-        let at = row as usize * self.stride;
-        &self.words[at..at + self.key_limbs]
+        self.words
+            .get(row)
+            .get(..self.key_limbs)
+            .unwrap_or_default()
+    }
+
+    fn group_of(&self, row: u32) -> usize {
+        self.states.first(row).map_or(0, |state| state.group) as usize
     }
 
     /// What a row does: the word, then the arguments.
     #[inline]
     pub(crate) fn action(&self, row: u32) -> (u64, &[u64]) {
-        let at = row as usize * self.stride + self.key_limbs;
-        let words = &self.words[at..row as usize * self.stride + self.stride];
-        match words.split_first() {
+        let words = self.words.get(row).get(self.key_limbs..);
+        match words.and_then(<[u64]>::split_first) {
             Some((word, args)) => (*word, args),
             None => (0, &[]),
         }
     }
 
+    /// A limb of the arguments of a row.
+    #[inline]
+    pub(crate) fn argument(&self, row: u32, limb: u16) -> u64 {
+        let at = self.key_limbs + 1 + usize::from(limb);
+        self.words.number(row, at).unwrap_or(0)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
     /// Writes what a row does.
     pub(crate) fn set_action(&mut self, row: u32, word: u64, args: &[u64]) {
-        let at = row as usize * self.stride + self.key_limbs;
-        self.words[at] = word;
-        let room = &mut self.words[at + 1..row as usize * self.stride + self.stride];
+        let words = self.words.get_mut(row).get_mut(self.key_limbs..);
+        let Some((own, room)) = words.and_then(<[u64]>::split_first_mut) else {
+            return;
+        };
+        *own = word;
         room.fill(0);
         for (to, from) in room.iter_mut().zip(args) {
             *to = *from;
@@ -265,10 +281,10 @@ impl Rows {
 
     #[inline]
     pub(crate) fn hit(&mut self, row: u32, bytes: u64, now_us: u64) {
-        if let Some(counter) = self.counters.get_mut(row as usize) {
+        if let Some(counter) = self.counters.first_mut(row) {
             counter.add(bytes);
         }
-        if let Some(seen) = self.seen.get_mut(row as usize) {
+        if let Some(seen) = self.seen.first_mut(row) {
             *seen = now_us;
         }
     }
@@ -280,12 +296,12 @@ impl Rows {
 
     /// When a row was last hit or written, in microseconds of the data path's clock.
     pub(crate) fn seen(&self, row: u32) -> Option<u64> {
-        self.seen.get(row as usize).copied()
+        self.seen.first(row).copied()
     }
 
     /// Says that a row was in use now.
     pub(crate) fn touch(&mut self, row: u32, now_us: u64) {
-        if let Some(seen) = self.seen.get_mut(row as usize) {
+        if let Some(seen) = self.seen.first_mut(row) {
             *seen = now_us;
         }
     }
@@ -293,7 +309,15 @@ impl Rows {
     /// The rows that match the keys of these lanes of a vector.
     pub(crate) fn lookup_lanes(&self, keys: &[Row], lanes: &[u8], rows: &mut [u32; LANES]) {
         match (self.order, keys) {
-            (Order::Priority, _) | (_, [] | [_, _, _, _, ..]) => {
+            (Order::Priority, [one]) => self.best_lanes([one], lanes, rows),
+            (Order::Priority, [one, two]) => self.best_lanes([one, two], lanes, rows),
+            (Order::Priority, [one, two, three]) => {
+                self.best_lanes([one, two, three], lanes, rows);
+            }
+            (Order::Priority, [one, two, three, four]) => {
+                self.best_lanes([one, two, three, four], lanes, rows);
+            }
+            (_, [] | [_, _, _, _, ..]) => {
                 let mut key = [0u64; MAX_KEY_LIMBS];
                 let key = &mut key[..keys.len().min(MAX_KEY_LIMBS)];
                 for lane in lanes {
@@ -316,13 +340,20 @@ impl Rows {
         open[..count].copy_from_slice(&lanes[..count]);
         for group in self.visit.iter().map(|at| &self.groups[*at as usize]) {
             let mut masked = [[0u64; N]; LANES];
+            let mut tags = [0u32; LANES];
+            let mut likely = [0u8; LANES];
+            let mut asked = 0;
+            let Some(mask) = group.mask.first_chunk::<N>() else {
+                continue;
+            };
             for lane in &open[..count] {
-                let key = &mut masked[usize::from(*lane) % LANES];
-                for ((limb, row), mask) in key.iter_mut().zip(keys).zip(&group.mask) {
-                    *limb = get(row, *lane) & mask;
-                }
+                let at = usize::from(*lane) % LANES;
+                masked[at] = std::array::from_fn(|limb| keys[limb][at] & mask[limb]);
+                tags[at] = hash(&masked[at]);
+                likely[asked] = *lane;
+                asked += usize::from(group.heads.maybe(tags[at]));
             }
-            self.probe(group, &masked, &open[..count], rows);
+            self.probe(group, (&masked, &tags), &likely[..asked], rows);
             let mut left = 0;
             for at in 0..count {
                 let lane = open[at];
@@ -338,21 +369,75 @@ impl Rows {
         }
     }
 
+    /// As [`Rows::best`], one group after the other for the lanes that may find better there.
+    fn best_lanes<const N: usize>(&self, keys: [&Row; N], lanes: &[u8], rows: &mut [u32; LANES]) {
+        let mut own = [[0u64; N]; LANES];
+        for lane in lanes {
+            own[usize::from(*lane) % LANES] = keys.map(|row| get(row, *lane));
+        }
+        // The priority that the lane has, below all if none.
+        let mut have = [i64::MIN; LANES];
+        let mut open = [0u8; LANES];
+        let mut count = lanes.len().min(LANES);
+        open[..count].copy_from_slice(&lanes[..count]);
+        for group in self.visit.iter().map(|at| &self.groups[*at as usize]) {
+            let mut left = 0;
+            for at in 0..count {
+                let lane = open[at];
+                if have[usize::from(lane) % LANES] <= group.rank {
+                    open[left] = lane;
+                    left += 1;
+                }
+            }
+            count = left;
+            if count == 0 {
+                return;
+            }
+            let Some(mask) = group.mask.first_chunk::<N>() else {
+                continue;
+            };
+            for lane in &open[..count] {
+                let lane = usize::from(*lane) % LANES;
+                let key: [u64; N] = std::array::from_fn(|limb| own[lane][limb] & mask[limb]);
+                let tag = hash(&key);
+                if !group.heads.maybe(tag) {
+                    continue;
+                }
+                let Some(mut row) = group.heads.find(tag, |row| self.has(row, &key)) else {
+                    continue;
+                };
+                // Sorted by priority: the first that fits is the best.
+                while row != NO_ROW && !self.in_ranges(row, &own[lane]) {
+                    row = self.ranks[row as usize].next;
+                }
+                if let Some(rank) = self.ranks.get(row as usize) {
+                    let priority = i64::from(rank.priority);
+                    let older = |row: u32| {
+                        let other = self.ranks.get(row as usize);
+                        other.is_some_and(|other| rank.age < other.age)
+                    };
+                    if priority > have[lane] || (priority == have[lane] && older(rows[lane])) {
+                        have[lane] = priority;
+                        rows[lane] = row;
+                    }
+                }
+            }
+        }
+    }
+
     /// Looks the keys of these lanes up in a group. What one lane waits for is fetched for all
     /// lanes first: the place in the index, then the row.
     #[inline]
     fn probe<const N: usize>(
         &self,
         group: &Group,
-        keys: &[[u64; N]; LANES],
+        (keys, tags): (&[[u64; N]; LANES], &[u32; LANES]),
         lanes: &[u8],
         rows: &mut [u32; LANES],
     ) {
-        let mut tags = [0u32; LANES];
         let mut slots = [0u64; LANES];
         for lane in lanes {
             let lane = usize::from(*lane) % LANES;
-            tags[lane] = hash(&keys[lane]);
             slots[lane] = group.heads.touch(tags[lane]);
         }
         let settled = group.heads.settled();
@@ -360,8 +445,7 @@ impl Rows {
         for lane in lanes {
             let lane = usize::from(*lane) % LANES;
             if let Some(row) = Index::likely(slots[lane], tags[lane]) {
-                let at = row as usize * self.stride;
-                fetched ^= self.words.get(at).copied().unwrap_or(0);
+                fetched ^= self.words.number(row, 0).unwrap_or(0);
             }
         }
         std::hint::black_box(fetched);
@@ -379,39 +463,41 @@ impl Rows {
 
     /// Goes on with what was put off; true if there is more.
     pub(crate) fn settle(&mut self) -> bool {
-        let groups = self.groups.iter_mut();
-        groups.fold(false, |more, group| group.heads.carry() || more)
+        self.groups.iter_mut().any(|group| group.heads.carry())
     }
 
     pub(crate) fn counter(&self, row: u32) -> CounterValue {
-        self.counters.get(row as usize).copied().unwrap_or_default()
+        self.counters.first(row).copied().unwrap_or_default()
     }
 
     pub(crate) fn set_counter(&mut self, row: u32, value: CounterValue) {
-        if let Some(counter) = self.counters.get_mut(row as usize) {
+        if let Some(counter) = self.counters.first_mut(row) {
             *counter = value;
         }
     }
 
     /// The row behind a handle, if it is still the same entry.
     pub(crate) fn row(&self, handle: EntryHandle) -> Option<u32> {
-        let state = self.states.get(handle.row as usize)?;
+        let state = self.states.first(handle.row)?;
         (state.group != FREE && state.serial == handle.serial).then_some(handle.row)
     }
 
     pub(crate) fn handle(&self, row: u32) -> EntryHandle {
         EntryHandle {
             row,
-            serial: self.states[row as usize].serial,
+            serial: self.states.first(row).map_or(0, |state| state.serial),
         }
     }
 
     /// Rows in use.
     pub(crate) fn rows(&self) -> impl Iterator<Item = u32> + '_ {
-        (0u32..)
-            .zip(&self.states)
-            .filter(|(_, state)| state.group != FREE)
-            .map(|(row, _)| row)
+        let end = u32::try_from(self.states.len()).unwrap_or(NO_ROW);
+        let live = |row: &u32| {
+            self.states
+                .first(*row)
+                .is_some_and(|state| state.group != FREE)
+        };
+        (0..end).filter(live)
     }
 
     pub(crate) fn priority(&self, row: u32) -> i32 {
@@ -420,7 +506,7 @@ impl Rows {
 
     /// Key, mask and ranges of a row.
     pub(crate) fn parts(&self, row: u32) -> (&[u64], &[u64], &[RangeCheck]) {
-        let group = &self.groups[self.states[row as usize].group as usize];
+        let group = &self.groups[self.group_of(row)];
         (
             self.key(row),
             &group.mask,
@@ -454,25 +540,24 @@ impl Rows {
     pub(crate) fn insert(&mut self, packed: Packed, priority: i32, word: u64, args: &[u64]) -> u32 {
         let row = self.free.pop().unwrap_or_else(|| {
             let row = u32::try_from(self.states.len()).unwrap_or(NO_ROW - 1);
-            self.states.push(RowState {
-                serial: 0,
-                group: FREE,
-            });
+            self.states.push();
             if self.order == Order::Priority {
                 self.ranks.push(Rank::default());
             }
-            self.words.resize(self.words.len() + self.stride, 0);
+            self.words.push();
             if self.counted {
-                self.counters.push(CounterValue::default());
+                self.counters.push();
             }
             if self.aged {
-                self.seen.push(0);
+                self.seen.push();
             }
             row
         });
         let group = self.group(&packed, priority);
         self.ages += 1;
-        self.states[row as usize].group = group;
+        if let Some(state) = self.states.first_mut(row) {
+            state.group = group;
+        }
         if let Some(rank) = self.ranks.get_mut(row as usize) {
             *rank = Rank {
                 priority,
@@ -480,10 +565,13 @@ impl Rows {
                 age: self.ages,
             };
         }
-        let at = row as usize * self.stride;
-        self.words[at..at + self.key_limbs].copy_from_slice(&packed.value);
+        let key = self.words.get_mut(row);
+        for (to, from) in key.iter_mut().zip(&packed.value) {
+            *to = *from;
+        }
         self.set_action(row, word, args);
         self.set_counter(row, CounterValue::default());
+        self.touch(row, 0);
         if !packed.ranges.is_empty() {
             self.ranges.insert(row, packed.ranges);
         }
@@ -494,12 +582,13 @@ impl Rows {
 
     /// Takes a row out.
     pub(crate) fn remove(&mut self, row: u32) {
-        let group = self.states[row as usize].group as usize;
+        let group = self.group_of(row);
         self.unlink(group, row);
         self.ranges.remove(&row);
-        let state = &mut self.states[row as usize];
-        state.group = FREE;
-        state.serial = state.serial.wrapping_add(1);
+        if let Some(state) = self.states.first_mut(row) {
+            state.group = FREE;
+            state.serial = state.serial.wrapping_add(1);
+        }
         self.free.push(row);
         self.count -= 1;
         if self.order == Order::Priority {
@@ -532,7 +621,11 @@ impl Rows {
             let group = Group {
                 mask: packed.mask.clone(),
                 rank,
-                heads: Index::default(),
+                heads: if self.order == Order::Exact {
+                    Index::default()
+                } else {
+                    Index::filtered()
+                },
                 priorities: BTreeMap::new(),
             };
             let at = match self.spare.pop() {

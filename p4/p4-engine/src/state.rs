@@ -1,6 +1,6 @@
 //! Everything that outlives a packet: rows, counters, registers, meters, profiles, sessions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::counter::CounterValue;
 use crate::entry::{ActionCall, EntryAction, ProfileGroup};
@@ -82,8 +82,24 @@ pub(crate) struct Member {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Group {
     pub(crate) config: ProfileGroup,
-    /// Member ids, each as often as its weight.
+    /// Members that get no packets for now.
+    pub(crate) disabled: BTreeSet<u32>,
+    /// Member ids that get packets, each as often as its weight.
     pub(crate) spread: Vec<u32>,
+}
+
+impl Group {
+    /// Spreads the enabled members by their weights.
+    pub(crate) fn respread(&mut self) {
+        self.spread.clear();
+        for one in &self.config.members {
+            if !self.disabled.contains(&one.member) {
+                let weight = usize::try_from(one.weight).unwrap_or(0);
+                let copies = std::iter::repeat_n(one.member, weight);
+                self.spread.extend(copies);
+            }
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -180,8 +196,9 @@ impl State {
     /// Goes on with the growth of indexes, a bit of each.
     pub(crate) fn settle(&mut self) {
         if self.growing {
-            let tables = self.tables.iter_mut();
-            self.growing = tables.fold(false, |more, table| table.rows.settle() || more);
+            let mut tables = self.tables.iter_mut();
+            // One after the other: a table that still grows is all there is to do now.
+            self.growing = tables.any(|table| table.rows.settle());
         }
     }
 

@@ -267,7 +267,9 @@ fn a_batch_is_its_packets_one_by_one() {
                     })
                     .collect();
                 let now = 1_000_000 * (round + 1);
-                [&mut one, &mut many, &mut told].map(|out| out.clear());
+                for out in [&mut one, &mut many, &mut told] {
+                    out.clear();
+                }
                 let mut batch = Vec::new();
                 for (port, bytes) in &packets {
                     alone.process(*port, bytes, now, &mut one);

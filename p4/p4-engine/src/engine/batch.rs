@@ -5,12 +5,15 @@ use super::forward::Carried;
 use crate::exec::external;
 use crate::ir::{Pc, Slot};
 use crate::lower::StandardField;
-use crate::output::Outputs;
+use crate::output::{OutputFrame, Outputs};
 use crate::trace::Instance;
-use crate::vector::{LANES, Lanes, Mask, Vector, first, lanes_of, row_of};
+use crate::vector::{LANES, Lanes, Mask, Vector, first, lanes_of, put, row_of};
 
 /// Fewer packets go one by one.
 const MIN_LANES: usize = 4;
+
+/// Headers of a program whose deparser is run for a vector at a time.
+const MAX_HEADERS: usize = 32;
 
 /// The longest pause between vectors, in packets.
 const MAX_PAUSE: u32 = 1024;
@@ -137,22 +140,26 @@ impl Engine {
             }
             passes_left -= 1;
             for lane in lanes_of(go) {
-                let at = usize::from(lane);
-                set(&mut lanes, standard.packet_length, lane, bytes[at]);
-                set_if(&mut lanes, standard.ingress_global_timestamp, lane, now_us);
+                set(
+                    &mut lanes,
+                    standard.packet_length,
+                    lane,
+                    bytes[usize::from(lane)],
+                );
             }
+            fill(&mut lanes, standard.ingress_global_timestamp, go, now_us);
             let stage = |lanes: &mut Lanes<'_, '_>, start: Pc, go: Mask| {
                 lanes.steps = self.config.max_steps;
                 lanes.run(start, go & !lanes.bailed);
             };
             stage(&mut lanes, code.parser, go);
-            for lane in lanes_of(go) {
-                set_if(&mut lanes, standard.checksum_error, lane, 0);
-            }
+            fill(&mut lanes, standard.checksum_error, go, 0);
             stage(&mut lanes, code.verify, go);
             for lane in lanes_of(go) {
                 let error = lanes.passes[usize::from(lane)].parser_error;
-                set_if(&mut lanes, standard.parser_error, lane, error.unwrap_or(0));
+                if let Some(field) = standard.parser_error {
+                    set(&mut lanes, field, lane, error.unwrap_or(0));
+                }
             }
             stage(&mut lanes, code.ingress, go);
             go &= !lanes.bailed;
@@ -176,21 +183,26 @@ impl Engine {
             }
             for lane in lanes_of(leaving) {
                 let at = usize::from(lane);
-                let normal = Instance::Normal.number();
-                set(&mut lanes, standard.instance_type, lane, normal);
-                set_if(&mut lanes, standard.egress_global_timestamp, lane, now_us);
-                set_if(&mut lanes, standard.enq_timestamp, lane, now_us);
                 set(
                     &mut lanes,
                     standard.egress_port,
                     lane,
                     u64::from(frames[at].port),
                 );
-                let none = u64::from(self.config.drop_port) + 1;
-                set(&mut lanes, standard.egress_spec, lane, none);
                 let length = lanes.passes[at].length;
                 set(&mut lanes, standard.packet_length, lane, length);
             }
+            let normal = Instance::Normal.number();
+            fill(&mut lanes, Some(standard.instance_type), leaving, normal);
+            fill(
+                &mut lanes,
+                standard.egress_global_timestamp,
+                leaving,
+                now_us,
+            );
+            fill(&mut lanes, standard.enq_timestamp, leaving, now_us);
+            let none = u64::from(self.config.drop_port) + 1;
+            fill(&mut lanes, Some(standard.egress_spec), leaving, none);
             stage(&mut lanes, code.egress, leaving);
             leaving &= !lanes.bailed;
             for lane in lanes_of(leaving) {
@@ -201,11 +213,7 @@ impl Engine {
             }
             stage(&mut lanes, code.update, leaving);
             leaving &= !lanes.bailed;
-            for lane in lanes_of(leaving) {
-                let frame = &mut frames[usize::from(lane)].bytes;
-                frame.clear();
-                deparse(&mut lanes, lane, frame);
-            }
+            deparse(&mut lanes, leaving, &mut frames);
             sent |= leaving;
             lanes.dead |= leaving;
             if again == 0 {
@@ -254,23 +262,70 @@ fn set(lanes: &mut Lanes<'_, '_>, field: StandardField, lane: u8, value: u64) {
     lanes.put(field.slot, lane, value & field.mask);
 }
 
-fn set_if(lanes: &mut Lanes<'_, '_>, field: Option<StandardField>, lane: u8, value: u64) {
-    if let Some(field) = field {
-        set(lanes, field, lane, value);
+/// The same value for these lanes; all others are dead or about to be.
+fn fill(lanes: &mut Lanes<'_, '_>, field: Option<StandardField>, among: Mask, value: u64) {
+    let Some(field) = field else {
+        return;
+    };
+    let (row, value) = (
+        &mut lanes.sheet[usize::from(field.slot)],
+        value & field.mask,
+    );
+    if among | lanes.dead == Mask::MAX {
+        *row = row_of(value);
+        return;
     }
+    lanes_of(among).for_each(|lane| put(row, lane, value));
 }
 
-/// As `Drive::deparse`, for one lane.
-fn deparse(lanes: &mut Lanes<'_, '_>, lane: u8, frame: &mut Vec<u8>) {
-    let at = usize::from(lane);
+/// The lanes of a set in which this field is not zero.
+fn set_lanes(lanes: &Lanes<'_, '_>, slot: Slot, among: Mask) -> Mask {
+    let row = &lanes.sheet[usize::from(slot)];
+    let bits = row.iter().rev();
+    bits.fold(0, |mask: Mask, limb| (mask << 1) | Mask::from(*limb != 0)) & among
+}
+
+/// As `Drive::deparse`, for these lanes.
+fn deparse(lanes: &mut Lanes<'_, '_>, leaving: Mask, frames: &mut [OutputFrame]) {
     let program = lanes.program;
-    let (data, cursor, truncate) = {
-        let pass = &lanes.passes[at];
-        (pass.data, pass.cursor, pass.truncate)
-    };
-    let column = lanes.column(lane);
-    external::deparse(&column, program, data, cursor, frame);
-    if let Some(limit) = truncate {
-        frame.truncate(limit);
+    let mut valid: [(Mask, u16); MAX_HEADERS] = [(0, 0); MAX_HEADERS];
+    let mut count = 0;
+    let few = program.deparse.len() <= MAX_HEADERS;
+    if few {
+        for header in &program.deparse {
+            let wire = &program.wires[usize::from(*header)];
+            let mask = set_lanes(lanes, wire.valid, leaving);
+            if mask != 0 {
+                valid[count] = (mask, *header);
+                count += 1;
+            }
+        }
+    }
+    for lane in lanes_of(leaving) {
+        let at = usize::from(lane);
+        let (data, cursor, truncate) = {
+            let pass = &lanes.passes[at];
+            (pass.data, pass.cursor, pass.truncate)
+        };
+        let frame = &mut frames[at].bytes;
+        frame.clear();
+        let column = lanes.column(lane);
+        if few {
+            let mut own = [0u16; MAX_HEADERS];
+            let mut headers = 0;
+            for (_, header) in valid[..count]
+                .iter()
+                .filter(|(mask, _)| mask >> lane & 1 == 1)
+            {
+                own[headers] = *header;
+                headers += 1;
+            }
+            external::deparse(&column, program, &own[..headers], data, cursor, frame);
+        } else {
+            external::deparse(&column, program, &program.deparse, data, cursor, frame);
+        }
+        if let Some(limit) = truncate {
+            frame.truncate(limit);
+        }
     }
 }

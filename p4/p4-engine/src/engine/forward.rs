@@ -467,7 +467,8 @@ impl Drive<'_> {
     /// Valid headers in order, then what the parser left, cut if asked for.
     fn deparse(&mut self, pass: &Pass<'_>, frame: &mut Vec<u8>) {
         let file = &*self.machine.file;
-        external::deparse(file, self.program, pass.data, pass.cursor, frame);
+        let (program, headers) = (self.program, &self.program.deparse);
+        external::deparse(file, program, headers, pass.data, pass.cursor, frame);
         if let Some(limit) = pass.truncate {
             frame.truncate(limit);
         }

@@ -1,7 +1,7 @@
 //! Applying a table: key, lookup, counter, arguments, and where to go on.
 
 use super::{Pass, Run, external};
-use crate::ir::{Code, NOWHERE, Pc, Source, TableCode};
+use crate::ir::{Code, NOWHERE, Pc, TableCode};
 use crate::key;
 use crate::matching::NO_ROW;
 use crate::program::{Program, TableIndex, TableInfo, TableSource};
@@ -145,10 +145,7 @@ fn bind<R: Registers + ?Sized>(
     };
     if let Some(copies) = &target.copies {
         for (slot, from) in copies {
-            file[usize::from(*slot)] = match *from {
-                Source::Argument(at) => args.get(usize::from(at)).copied().unwrap_or(0),
-                Source::Number(number) => number,
-            };
+            file[usize::from(*slot)] = from.limb(args);
         }
         let next = if hit { target.hit } else { target.miss };
         return (next, next);

@@ -255,47 +255,51 @@ fn field<R: Registers + ?Sized>(writer: &mut Writer<'_>, file: &R, src: Slot, bi
     }
 }
 
-/// Appends the headers of a packet in order, then what the parser left.
+/// Appends the valid ones of these headers in order, then what the parser left.
 pub(crate) fn deparse<R: Registers + ?Sized>(
     file: &R,
     program: &Program,
+    headers: &[u16],
     data: &[u8],
     cursor: usize,
     frame: &mut Vec<u8>,
 ) {
+    let wire = |header: &u16| &program.wires[usize::from(*header)];
     let rest = data.get(cursor..).unwrap_or_default();
-    let wires = || {
-        let headers = program.deparse.iter();
-        let wires = headers.map(|header| &program.wires[usize::from(*header)]);
-        wires.filter(|wire| file[usize::from(wire.valid)] != 0)
-    };
     // Where the headers lie as they did when they came, one after the other up to the rest, all
     // of it is one copy.
-    let mut start = None;
-    let mut end = None;
-    for wire in wires() {
-        let at = wire
-            .origin
-            .as_ref()
-            .and_then(|(origin, _)| usize::try_from(file[usize::from(*origin)]).ok())
-            .and_then(|origin| origin.checked_sub(1));
-        if at.is_none() || end.is_some_and(|end| Some(end) != at) {
-            end = None;
-            break;
+    let mut start = usize::MAX;
+    let mut end = usize::MAX;
+    let together = headers.iter().map(wire).all(|wire| {
+        if file[usize::from(wire.valid)] == 0 {
+            return true;
         }
-        start = start.or(at);
-        end = at.map(|at| at + wire.fixed_bits as usize / 8);
-    }
-    if let (Some(start), Some(end)) = (start, end)
+        let Some((origin, _)) = &wire.origin else {
+            return false;
+        };
+        let Ok(at) = usize::try_from(file[usize::from(*origin)].wrapping_sub(1)) else {
+            return false;
+        };
+        if start == usize::MAX {
+            start = at;
+        } else if at != end {
+            return false;
+        }
+        end = at.saturating_add(wire.fixed_bits as usize / 8);
+        at != usize::MAX
+    });
+    if together
         && end == cursor
         && let Some(bytes) = data.get(start..)
     {
         let base = frame.len();
         frame.extend_from_slice(bytes);
         let mut at = base * 8;
-        for wire in wires() {
-            let patches = wire.origin.as_ref().map_or(&[][..], |(_, patches)| patches);
-            for part in patches {
+        for wire in headers.iter().map(wire) {
+            if file[usize::from(wire.valid)] == 0 {
+                continue;
+            }
+            for part in wire.origin.iter().flat_map(|(_, patches)| patches) {
                 let value = file[usize::from(part.slot)];
                 bits::write(frame, at + part.at as usize, usize::from(part.bits), value);
             }
@@ -304,8 +308,8 @@ pub(crate) fn deparse<R: Registers + ?Sized>(
         return;
     }
     let mut writer = Writer::new(frame);
-    for wire in wires() {
-        emit(&mut writer, file, wire, data);
+    for header in headers {
+        emit(&mut writer, file, wire(header), data);
     }
     writer.finish();
     frame.extend_from_slice(rest);

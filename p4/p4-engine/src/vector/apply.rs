@@ -10,6 +10,7 @@ use crate::state::RowAction;
 impl Lanes<'_, '_> {
     /// Looks up, binds arguments and sends the lanes on their ways; where they go on, if that is the
     /// same place for all.
+    #[inline(never)]
     pub(super) fn apply(&mut self, table: u16) -> Option<usize> {
         let at = usize::from(table);
         let code = &self.code.tables[at];
@@ -21,29 +22,96 @@ impl Lanes<'_, '_> {
             self.leave(all);
             return None;
         }
-        self.pack(table);
         let state = &self.state.tables[at];
         let mut rows = [NO_ROW; LANES];
-        let keys = &self.keys[..usize::from(code.key_limbs)];
-        state.rows.lookup_lanes(keys, self.group.lanes(), &mut rows);
-        let noted = state.rows.noted();
+        let mut hit: Mask = 0;
+        if !state.rows.is_empty() {
+            self.pack(table);
+            let state = &self.state.tables[at];
+            let keys = &self.keys[..usize::from(code.key_limbs)];
+            state.rows.lookup_lanes(keys, self.group.lanes(), &mut rows);
+            for lane in self.group.lanes() {
+                let found = rows[usize::from(*lane) % LANES] != NO_ROW;
+                hit |= Mask::from(found) << (lane % 32);
+            }
+        }
+        let state = &self.state.tables[at];
+        if state.rows.noted() {
+            for lane in self.group.lanes() {
+                match rows[usize::from(*lane) % LANES] {
+                    NO_ROW => self.journal.count(Event::Miss, *lane, table, 0),
+                    row => self.journal.count(Event::Hit, *lane, table, row),
+                }
+            }
+        }
         let mut pcs: [Pc; LANES] = [code.no_default; LANES];
         let mut odd: Mask = 0;
+        // Most often all lanes miss, or all that hit do the same.
+        let missed = self.group.mask & !hit;
+        let mut plain = true;
+        let mut miss_next = code.no_default;
+        if missed != 0
+            && let Some(default) = &state.default
+            && let Some(target) = code.targets.get(default.local)
+        {
+            miss_next = target.miss;
+            match &target.copies {
+                Some(copies) => {
+                    for (slot, from) in copies {
+                        let limb = from.limb(&default.args);
+                        let row = &mut self.sheet[usize::from(*slot)];
+                        lanes_of(missed).for_each(|lane| put(row, lane, limb));
+                    }
+                }
+                None => plain = false,
+            }
+        }
+        let word = lanes_of(hit)
+            .next()
+            .map(|lane| state.rows.action(rows[usize::from(lane)]).0);
+        let same = |lane: u8| Some(state.rows.action(rows[usize::from(lane)]).0) == word;
+        let hit_target = match word.map(RowAction::of) {
+            Some(RowAction::Call(local)) if plain && lanes_of(hit).all(same) => code
+                .targets
+                .get(local)
+                .filter(|target| target.copies.is_some()),
+            _ => None,
+        };
+        plain &= hit == 0 || hit_target.is_some();
+        if plain {
+            let copies = hit_target.and_then(|target| target.copies.as_deref());
+            for (slot, from) in copies.unwrap_or_default() {
+                let row = &mut self.sheet[usize::from(*slot)];
+                match from {
+                    Source::Number(number) => {
+                        lanes_of(hit).for_each(|lane| put(row, lane, *number));
+                    }
+                    Source::Argument(argument) => {
+                        for lane in lanes_of(hit) {
+                            let own = rows[usize::from(lane)];
+                            put(row, lane, state.rows.argument(own, *argument));
+                        }
+                    }
+                }
+            }
+            let hit_next = hit_target.map_or(miss_next, |target| target.hit);
+            if missed == 0 || hit == 0 || hit_next == miss_next {
+                let next = if missed == 0 { hit_next } else { miss_next };
+                return Some(next as usize);
+            }
+            self.push(hit_next, hit);
+            self.push(miss_next, missed);
+            return None;
+        }
         for lane in self.group.lanes() {
             let index = usize::from(*lane) % LANES;
             let row = rows[index];
             let (local, args) = if row == NO_ROW {
-                if noted {
-                    self.journal.count(Event::Miss, *lane, table, 0);
-                }
                 match &state.default {
                     Some(default) => (default.local, &default.args[..]),
                     None => continue,
                 }
             } else {
-                if noted {
-                    self.journal.count(Event::Hit, *lane, table, row);
-                }
                 let (word, args) = state.rows.action(row);
                 match RowAction::of(word) {
                     RowAction::Call(local) => (local, args),
@@ -63,11 +131,7 @@ impl Lanes<'_, '_> {
             };
             if let Some(copies) = &target.copies {
                 for (slot, from) in copies {
-                    let limb = match *from {
-                        Source::Argument(at) => args.get(usize::from(at)).copied().unwrap_or(0),
-                        Source::Number(number) => number,
-                    };
-                    put(&mut self.sheet[usize::from(*slot)], *lane, limb);
+                    put(&mut self.sheet[usize::from(*slot)], *lane, from.limb(args));
                 }
                 pcs[index] = next;
                 continue;
@@ -116,6 +180,7 @@ impl Lanes<'_, '_> {
     }
 
     /// Packs the keys of all lanes; what stands in lanes that are elsewhere does no harm.
+    #[inline(never)]
     fn pack(&mut self, table: u16) {
         let code = &self.code.tables[usize::from(table)];
         let keys = &mut self.keys[..usize::from(code.key_limbs)];
@@ -129,7 +194,11 @@ impl Lanes<'_, '_> {
             let to = &mut keys[usize::from(one.limb)];
             let place = |limb: u64| {
                 let limb = limb & one.mask;
-                if left { limb << by } else { limb >> by }
+                if left {
+                    limb.wrapping_shl(by)
+                } else {
+                    limb.wrapping_shr(by)
+                }
             };
             if guard >= always {
                 for (to, from) in to.iter_mut().zip(from) {

@@ -11,6 +11,7 @@ const WORDS: usize = 8;
 
 impl Lanes<'_, '_> {
     /// Extracts a header; the lanes whose packet is too short.
+    #[inline(never)]
     pub(super) fn extract(&mut self, h: u16) -> Mask {
         let program = self.program;
         let wire = &program.wires[usize::from(h)];
@@ -79,7 +80,7 @@ impl Lanes<'_, '_> {
             let row = &mut self.sheet[usize::from(part.slot)];
             let cut = 64 - bits;
             if skip + bits <= 64 {
-                let field = |word: u64| (word << skip) >> cut;
+                let field = |word: u64| word.wrapping_shl(skip).wrapping_shr(cut);
                 if everywhere {
                     *row = first.map(field);
                 } else {
@@ -90,14 +91,16 @@ impl Lanes<'_, '_> {
             } else {
                 let (second, back) = (&words[at / 64 + 1], 64 - skip);
                 for lane in lanes {
-                    let high = get(first, *lane) << skip;
-                    put(row, *lane, (high | (get(second, *lane) >> back)) >> cut);
+                    let high = get(first, *lane).wrapping_shl(skip);
+                    let low = get(second, *lane).wrapping_shr(back);
+                    put(row, *lane, (high | low).wrapping_shr(cut));
                 }
             }
         }
     }
 
     /// Each lane of the group goes on where its key says.
+    #[inline(never)]
     pub(super) fn select(&mut self, x: u16) {
         let select = &self.code.selects[usize::from(x)];
         let plain = select.limbs == 1

@@ -230,10 +230,10 @@ impl<'v, 'p> Lanes<'v, 'p> {
                     if low + u32::from(bits) > 64 {
                         let high = 64 - low;
                         group.zip(sheet, d, a, a.wrapping_add(1), |x, y| {
-                            ((x >> low) | (y << high)) & mask
+                            (x.wrapping_shr(low) | y.wrapping_shl(high)) & mask
                         });
                     } else {
-                        group.map(sheet, d, a, |x| (x >> low) & mask);
+                        group.map(sheet, d, a, |x| x.wrapping_shr(low) & mask);
                     }
                 }
                 Op::Pack { d, x, n } => {
@@ -244,9 +244,9 @@ impl<'v, 'p> Lanes<'v, 'p> {
                         let to = d.wrapping_add(part.limb);
                         let by = u32::from(part.shift.unsigned_abs());
                         if part.shift >= 0 {
-                            group.fold(sheet, to, part.src, |x, y| x | (y << by));
+                            group.fold(sheet, to, part.src, |x, y| x | y.wrapping_shl(by));
                         } else {
-                            group.fold(sheet, to, part.src, |x, y| x | (y >> by));
+                            group.fold(sheet, to, part.src, |x, y| x | y.wrapping_shr(by));
                         }
                     }
                 }
@@ -467,6 +467,7 @@ impl<'v, 'p> Lanes<'v, 'p> {
         }
     }
 
+    #[inline(never)]
     fn register_read(&mut self, d: Slot, register: u16, i: Slot) {
         let array = &self.state.registers[usize::from(register)];
         // Fetches all cells before any of them is waited for.
@@ -498,6 +499,7 @@ impl<'v, 'p> Lanes<'v, 'p> {
         }
     }
 
+    #[inline(never)]
     fn register_write(&mut self, register: u16, i: Slot, a: Slot) {
         let array = &self.state.registers[usize::from(register)];
         for lane in self.group.lanes() {
@@ -513,6 +515,7 @@ impl<'v, 'p> Lanes<'v, 'p> {
     }
 
     /// The hash or checksum of each lane of the group.
+    #[inline(never)]
     fn calculate(&mut self, code: &CalculationCode) -> [u64; LANES] {
         let mut sums = [0u64; LANES];
         let mut rest = self.group.mask;
@@ -530,7 +533,7 @@ impl<'v, 'p> Lanes<'v, 'p> {
                 } else {
                     let by = u32::from(*by);
                     for (sum, limb) in sums.iter_mut().zip(row) {
-                        *sum = sum.wrapping_add(limb << by);
+                        *sum = sum.wrapping_add(limb.wrapping_shl(by));
                     }
                 }
             }
@@ -545,30 +548,20 @@ impl<'v, 'p> Lanes<'v, 'p> {
             for guard in &words.guards {
                 there &= self.group.holds(self.sheet, *guard, *guard, |x, _| x != 0);
             }
-            let mut rows = [[0u64; LANES]; MAX_WORDS];
-            let rows = &mut rows[..words.constants.len()];
-            for (row, limb) in rows.iter_mut().zip(&words.constants) {
-                row.fill(*limb);
-            }
-            for part in &words.parts {
-                let from = &self.sheet[usize::from(part.src)];
-                let to = &mut rows[usize::from(part.limb)];
-                let by = u32::from(part.shift.unsigned_abs());
-                if part.shift >= 0 {
-                    to.iter_mut()
-                        .zip(from)
-                        .for_each(|(to, from)| *to |= from << by);
-                } else {
-                    to.iter_mut()
-                        .zip(from)
-                        .for_each(|(to, from)| *to |= from >> by);
-                }
-            }
             for lane in lanes_of(there) {
                 let mut limbs = [0u64; MAX_WORDS];
-                let limbs = &mut limbs[..rows.len()];
-                for (limb, row) in limbs.iter_mut().zip(&*rows) {
-                    *limb = get(row, lane);
+                let limbs = &mut limbs[..words.constants.len()];
+                limbs.copy_from_slice(&words.constants);
+                for part in &words.parts {
+                    let from = get(&self.sheet[usize::from(part.src)], lane);
+                    let by = u32::from(part.shift.unsigned_abs());
+                    if let Some(to) = limbs.get_mut(usize::from(part.limb)) {
+                        *to |= if part.shift >= 0 {
+                            from.wrapping_shl(by)
+                        } else {
+                            from.wrapping_shr(by)
+                        };
+                    }
                 }
                 sums[usize::from(lane)] = code.algorithm.of_words(limbs, words.bytes);
             }
