@@ -13,7 +13,7 @@ use crate::{
     dataplane::{Core, Wake, write_now},
     device::Device,
     failure::Failure,
-    operation::{Operation, Piece, Query},
+    operation::{self, Operation, Query},
 };
 
 /// Requests that may wait for the engine's thread.
@@ -33,11 +33,16 @@ pub(crate) enum Atomicity {
     AllOrNothing,
 }
 
+/// Updates in the engine's terms, or why they cannot be.
+pub(crate) type Piece = Vec<Result<Operation, Failure>>;
+
 /// A batch whose updates are in the engine's terms.
 #[derive(Debug)]
 pub(crate) struct Write {
     pub(crate) generation: u64,
-    pub(crate) updates: Vec<Result<Operation, Failure>>,
+    pub(crate) updates: Piece,
+    /// Pieces that follow while the first ones are applied already; none in an atomic batch.
+    pub(crate) more: Option<std::sync::mpsc::Receiver<Piece>>,
     pub(crate) atomicity: Atomicity,
     pub(crate) reply: oneshot::Sender<Result<Vec<UpdateError>, Failure>>,
     /// Held while the write is under way, so that a new primary waits for it.
@@ -56,7 +61,7 @@ pub(crate) struct Read {
 /// One step of an answer.
 #[derive(Debug)]
 pub(crate) enum Answered {
-    Piece(Piece),
+    Piece(operation::Piece),
     Failed(UpdateError),
 }
 
@@ -167,7 +172,7 @@ impl Control {
     pub(crate) async fn write(&self, write: Write) -> Result<(), Stopped> {
         let nothing_waits = self.commands.capacity() == COMMANDS;
         let write = match &self.core {
-            Some(core) if nothing_waits && write.updates.len() <= SMALL => {
+            Some(core) if nothing_waits && write.more.is_none() && write.updates.len() <= SMALL => {
                 match write_now(core, write) {
                     Ok(wanted) => {
                         if wanted {
@@ -188,6 +193,11 @@ impl Control {
         self.commands.send(command).await.map_err(|_| Stopped)?;
         self.wake.wake();
         Ok(())
+    }
+
+    /// Tells the engine's thread that a piece of the batch that it works on has come, or the last.
+    pub(crate) fn wake(&self) {
+        self.wake.wake();
     }
 
     /// Blocks until there is room; not for tasks.

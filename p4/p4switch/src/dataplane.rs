@@ -174,7 +174,9 @@ impl Dataplane {
 
     /// Sleeps only if nothing waits; the sleep is announced before the last look.
     fn timeout(&self, core: &Core) -> EpollTimeout {
-        let idle = core.job.is_none() && self.wake.doze() && self.inbox.commands.is_empty();
+        let idle = core.job.as_ref().is_none_or(Job::waits)
+            && self.wake.doze()
+            && self.inbox.commands.is_empty();
         if !idle {
             return EpollTimeout::ZERO;
         }

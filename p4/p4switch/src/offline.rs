@@ -109,7 +109,7 @@ impl Run {
         let mut inputs = self
             .inputs
             .iter()
-            .map(|file| Input::open(file))
+            .map(Input::open)
             .collect::<Result<Vec<_>, _>>()?;
         let mut writers = self
             .outputs

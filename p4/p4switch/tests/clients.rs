@@ -5,7 +5,11 @@
 //! A client that no interpreter has is skipped in print. The same scripts drive bmv2's
 //! `simple_switch_grpc` where it is installed: what they find different must be on the list of
 //! bmv2's gaps below.
-#![expect(clippy::expect_used, reason = "helpers of tests fail like tests")]
+#![expect(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "helpers of tests fail like tests, and say what they skip"
+)]
 
 use std::{
     collections::BTreeMap,
@@ -117,14 +121,14 @@ fn outcomes(
         .expect("the script runs");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{}: {said}", client.script);
-    eprintln!("{said}");
+    println!("{said}");
     let text = std::fs::read_to_string(&file).expect("outcomes");
     serde_json::from_str(&text).expect("a JSON document")
 }
 
 fn drives_everything(client: &Client) {
     let Some(python) = python(client.module) else {
-        eprintln!(
+        println!(
             "SKIP {}: no Python with module {} (MARGAY_CLIENT_PYTHON)",
             client.script, client.module
         );
@@ -169,7 +173,7 @@ impl Drop for Bmv2 {
 }
 
 fn bmv2_differs_by_its_gaps_only(client: &Client) {
-    let skip = |reason: &str| eprintln!("SKIP bmv2 with {}: {reason}", client.script);
+    let skip = |reason: &str| println!("SKIP bmv2 with {}: {reason}", client.script);
     let Some(python) = python(client.module) else {
         return skip("no Python with the client (MARGAY_CLIENT_PYTHON)");
     };
@@ -207,7 +211,7 @@ fn bmv2_differs_by_its_gaps_only(client: &Client) {
     assert!(unknown.is_empty(), "not on the list of gaps: {unknown:#?}");
     for (gap, reason) in client.gaps {
         if !wrong.contains_key(&(*gap).to_owned()) {
-            eprintln!("bmv2 has closed a gap: {gap} ({reason})");
+            println!("bmv2 has closed a gap: {gap} ({reason})");
         }
     }
 }

@@ -1,5 +1,4 @@
 //! The manual page belongs to the command line: `BLESS=1 cargo test -p p4switch --test manual`.
-#![expect(clippy::expect_used, reason = "helpers of tests fail like tests")]
 
 use std::{fs, path::Path};
 

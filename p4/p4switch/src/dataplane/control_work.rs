@@ -1,12 +1,15 @@
 //! Writes, reads and pipeline changes on the engine's thread.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::mpsc::{Receiver, TryRecvError},
+    time::{Duration, Instant},
+};
 
 use p4runtime_proto::UpdateError;
 use tokio::sync::{OwnedRwLockReadGuard, oneshot};
 
 use crate::{
-    control::{Answered, Atomicity, Place, Read, Write},
+    control::{Answered, Atomicity, Piece, Place, Read, Write},
     device::Device,
     failure::Failure,
     operation::Operation,
@@ -20,7 +23,12 @@ const STRIDE: usize = 32;
 /// A batch that is under way and may be cut.
 #[derive(Debug)]
 pub(super) struct Job {
-    updates: std::iter::Enumerate<std::vec::IntoIter<Result<Operation, Failure>>>,
+    updates: std::vec::IntoIter<Result<Operation, Failure>>,
+    /// Index of the next update in the whole batch.
+    next: usize,
+    more: Option<Receiver<Piece>>,
+    /// The next piece was not there at the last look; who brings it wakes the loop.
+    waits: bool,
     failed: Vec<UpdateError>,
     reply: oneshot::Sender<Result<Vec<UpdateError>, Failure>>,
     under_way: Option<OwnedRwLockReadGuard<()>>,
@@ -32,6 +40,7 @@ impl Job {
         let Write {
             generation,
             updates,
+            more,
             atomicity,
             reply,
             under_way,
@@ -48,16 +57,21 @@ impl Job {
                 let _ = reply.send(Ok(failed));
                 None
             }
-            Atomicity::ContinueOnError => {
-                let updates = updates.into_iter().enumerate();
-                Some(Self {
-                    updates,
-                    failed: Vec::new(),
-                    reply,
-                    under_way,
-                })
-            }
+            Atomicity::ContinueOnError => Some(Self {
+                updates: updates.into_iter(),
+                next: 0,
+                more,
+                waits: false,
+                failed: Vec::new(),
+                reply,
+                under_way,
+            }),
         }
+    }
+
+    /// Whether there is nothing to do before another piece comes.
+    pub(super) fn waits(&self) -> bool {
+        self.waits
     }
 
     /// Works for one slice; gives itself back if there is more to do.
@@ -67,13 +81,26 @@ impl Job {
             return None;
         };
         let begun = Instant::now();
+        self.waits = false;
         loop {
-            for (index, update) in self.updates.by_ref().take(STRIDE) {
+            for update in self.updates.by_ref().take(STRIDE) {
                 if let Err(failure) = update.and_then(|update| device.apply(update, None)) {
-                    self.failed.push(failure.at(index));
+                    self.failed.push(failure.at(self.next));
                 }
+                self.next += 1;
             }
             if self.updates.len() == 0 {
+                match self.more.as_ref().map(Receiver::try_recv) {
+                    Some(Ok(piece)) => {
+                        self.updates = piece.into_iter();
+                        continue;
+                    }
+                    Some(Err(TryRecvError::Empty)) => {
+                        self.waits = true;
+                        return Some(self);
+                    }
+                    Some(Err(TryRecvError::Disconnected)) | None => {}
+                }
                 let Self {
                     failed,
                     reply,
@@ -93,10 +120,7 @@ impl Job {
 
 /// Applies all updates or none. On failure every update has an outcome: its own error, or ABORTED
 /// for those that would have gone through.
-fn all_or_nothing(
-    device: &mut Device,
-    updates: Vec<Result<Operation, Failure>>,
-) -> Vec<UpdateError> {
+fn all_or_nothing(device: &mut Device, updates: Piece) -> Vec<UpdateError> {
     let total = updates.len();
     let mut failed: Vec<_> = updates
         .iter()

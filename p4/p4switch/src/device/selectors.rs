@@ -6,7 +6,7 @@
 //! nothing is left does nothing to the packet.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
@@ -53,7 +53,7 @@ impl OwnSet {
 #[derive(Debug)]
 pub(super) struct Selectors {
     books: Vec<Book>,
-    sets: HashMap<(TableIndex, EntryHandle), OwnSet>,
+    sets: BTreeMap<(TableIndex, EntryHandle), OwnSet>,
 }
 
 impl Selectors {
@@ -65,7 +65,7 @@ impl Selectors {
         };
         Self {
             books: (0..profiles).map(book).collect(),
-            sets: HashMap::new(),
+            sets: BTreeMap::new(),
         }
     }
 

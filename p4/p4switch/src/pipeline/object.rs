@@ -36,11 +36,11 @@ pub(crate) struct Meter {
 pub(crate) enum Rates {
     /// RFC 2698.
     #[default]
-    TwoRates,
+    Two,
     /// RFC 2697, which the engine does not run.
-    OneRateThreeColours,
+    OneThreeColours,
     /// Peak and committed rate are the same.
-    OneRate,
+    One,
 }
 
 /// An action profile, with or without selector.
@@ -134,9 +134,9 @@ impl Meter {
 impl Rates {
     pub(super) fn of(spec: Option<&info::MeterSpec>) -> Self {
         match spec.map(|spec| meter_spec::Type::try_from(spec.r#type)) {
-            Some(Ok(meter_spec::Type::SingleRateThreeColor)) => Self::OneRateThreeColours,
-            Some(Ok(meter_spec::Type::SingleRateTwoColor)) => Self::OneRate,
-            _ => Self::TwoRates,
+            Some(Ok(meter_spec::Type::SingleRateThreeColor)) => Self::OneThreeColours,
+            Some(Ok(meter_spec::Type::SingleRateTwoColor)) => Self::One,
+            _ => Self::Two,
         }
     }
 }

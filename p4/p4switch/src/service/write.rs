@@ -24,6 +24,8 @@ use crate::{
 const UPDATES: usize = 1 << 20;
 /// Updates that take so long that others should not wait for them.
 const LARGE: usize = 2000;
+/// Updates that are handed over at a time.
+const PIECE: usize = 256;
 
 impl Inner {
     pub(super) async fn write(&self, request: RawWrite) -> Result<WriteResponse, Status> {
@@ -63,26 +65,41 @@ impl Inner {
             }
             translate::update(&pipeline, self.ports, update)
         };
-        let translate_all = || {
-            updates
-                .into_iter()
-                .map(|update| Ok(translate(part(update, "An update")?)))
-                .collect::<Result<_, Status>>()
-        };
-        let updates = if total > LARGE {
-            block_in_place(translate_all)?
-        } else {
-            translate_all()?
-        };
+        let mut updates = updates.into_iter().map(|update| {
+            // One that is no such message fails alone.
+            let update = part(update, "An update");
+            update
+                .map_err(|status| Failure::invalid(status.message()))
+                .and_then(translate)
+        });
         let (reply, answer) = oneshot::channel();
-        let write = Write {
+        let write = |updates, more| Write {
             generation: pipeline.generation,
             updates,
+            more,
             atomicity,
             reply,
             under_way: Some(under_way),
         };
-        self.control.write(write).await?;
+        if atomicity == Atomicity::ContinueOnError && total > PIECE {
+            // The engine's thread applies a piece while the next is translated here.
+            let (pieces, more) = std::sync::mpsc::channel();
+            let first = updates.by_ref().take(PIECE).collect();
+            self.control.write(write(first, Some(more))).await?;
+            let rest = || {
+                while updates.len() > 0 {
+                    // Fails if the switch stops; the answer does not come then either.
+                    let _ = pieces.send(updates.by_ref().take(PIECE).collect());
+                    self.control.wake();
+                }
+            };
+            stand_aside(total, rest);
+            drop(pieces);
+            self.control.wake();
+        } else {
+            let all = stand_aside(total, || updates.collect());
+            self.control.write(write(all, None)).await?;
+        }
         let failed = answer.await.map_err(|_| Stopped)??;
         if failed.is_empty() {
             Ok(WriteResponse {})
@@ -107,4 +124,13 @@ fn permitted(pipeline: &Pipeline, access: &Access, update: &Update) -> Result<()
         Some(id) => format!("The role may not write {}", pipeline.describe(id)),
         None => "Only roles without config may write multicast groups and clone sessions".into(),
     }))
+}
+
+/// Does the work; if it is much, without keeping others from theirs.
+fn stand_aside<T>(updates: usize, work: impl FnOnce() -> T) -> T {
+    if updates > LARGE {
+        block_in_place(work)
+    } else {
+        work()
+    }
 }

@@ -98,7 +98,7 @@ pub(super) fn config(
             .map_err(|_| Failure::invalid(format!("The {what} of {name} is negative")))
     };
     if *eburst != 0 {
-        return Err(if rates == Rates::OneRateThreeColours {
+        return Err(if rates == Rates::OneThreeColours {
             Failure::unimplemented(format!(
                 "The excess burst of {name} is not supported: meters of bmv2 have two rates"
             ))
@@ -106,7 +106,7 @@ pub(super) fn config(
             Failure::invalid(format!("Meter {name} has no excess burst (eburst)"))
         });
     }
-    if rates != Rates::TwoRates && (pir, pburst) != (cir, cburst) {
+    if rates != Rates::Two && (pir, pburst) != (cir, cburst) {
         return Err(Failure::invalid(format!(
             "Meter {name} has one rate: pir and pburst must equal cir and cburst"
         )));

@@ -67,13 +67,22 @@ pub(super) fn update(
         Some(Does::Set(set)) => (Some(EntryAction::Group(0)), Some(set)),
         None => (None, None),
     };
-    let beside = Beside {
-        extra: extra(&given),
-        counter: given.counter_data.as_ref().map(counter_value).transpose()?,
-        meter: meter_config(table, &given)?,
-        set,
+    let extra = extra(&given);
+    // Most entries have nothing of it, so that is decided first.
+    let plain = extra.is_none()
+        && set.is_none()
+        && given.counter_data.is_none()
+        && given.meter_config.is_none();
+    let beside = if plain {
+        None
+    } else {
+        Some(Box::new(Beside {
+            extra: extra.unwrap_or_default(),
+            counter: given.counter_data.as_ref().map(counter_value).transpose()?,
+            meter: meter_config(table, &given)?,
+            set,
+        }))
     };
-    let beside = (beside != Beside::default()).then(|| Box::new(beside));
     match (change, action) {
         (Type::Insert, Some(action)) => Ok(Operation::Insert {
             table: table.index,
@@ -151,7 +160,7 @@ fn default_entry(
     // A reset takes everything back, whatever else the update says.
     let beside = Beside {
         extra: match call {
-            Some(_) => extra(given),
+            Some(_) => extra(given).unwrap_or_default(),
             None => Extra::default(),
         },
         counter: given.counter_data.as_ref().map(counter_value).transpose()?,
@@ -241,15 +250,19 @@ pub(super) fn row(table: &Table, entry: &TableEntry) -> Result<Row, Failure> {
     Ok(Row::Default)
 }
 
-fn extra(given: &TableEntry) -> Extra {
+/// `None` if there is nothing of it, as in most entries.
+fn extra(given: &TableEntry) -> Option<Extra> {
     #[expect(deprecated, reason = "older controllers keep their cookie there")]
     let controller_metadata = given.controller_metadata;
+    if given.metadata.is_empty() && controller_metadata == 0 && given.idle_timeout_ns == 0 {
+        return None;
+    }
     // A copy, so that a few bytes do not keep the whole request in memory.
-    Extra {
+    Some(Extra {
         metadata: Bytes::copy_from_slice(&given.metadata),
         controller_metadata,
         idle_timeout_ns: given.idle_timeout_ns,
-    }
+    })
 }
 
 /// The value of a counter cell.
