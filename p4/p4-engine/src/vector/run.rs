@@ -389,7 +389,15 @@ impl<'v, 'p> Lanes<'v, 'p> {
                         }
                     }
                 }
-                Op::RegisterRead { d, register, i } => self.register_read(d, register, i),
+                Op::RegisterRead { d, register, i } => {
+                    let before = pc
+                        .checked_sub(2)
+                        .and_then(|before| self.code.ops.get(before));
+                    if !matches!(before, Some(Op::RegisterRead { .. })) {
+                        self.touch_registers(pc - 1);
+                    }
+                    self.register_read(d, register, i);
+                }
                 Op::RegisterWrite { register, i, a } => self.register_write(register, i, a),
                 Op::Calculate { d, x } => {
                     let code = &self.code.calculations[usize::from(x)];
@@ -467,21 +475,31 @@ impl<'v, 'p> Lanes<'v, 'p> {
         }
     }
 
+    /// Fetches the cells that this operation and those right behind it read, for all lanes, before
+    /// any of them is waited for.
+    #[inline(never)]
+    fn touch_registers(&self, pc: usize) {
+        let mut touched = 0;
+        let ops = self.code.ops.get(pc..).unwrap_or_default();
+        for op in ops {
+            let Op::RegisterRead { register, i, .. } = *op else {
+                break;
+            };
+            let array = &self.state.registers[usize::from(register)];
+            let row = &self.sheet[usize::from(i)];
+            for lane in self.group.lanes() {
+                let at = array.cell(get(row, *lane)).unwrap_or(0) * array.limbs;
+                for at in [at, at + array.limbs.saturating_sub(1)] {
+                    touched ^= array.cells.get(at).copied().unwrap_or(0);
+                }
+            }
+        }
+        std::hint::black_box(touched);
+    }
+
     #[inline(never)]
     fn register_read(&mut self, d: Slot, register: u16, i: Slot) {
         let array = &self.state.registers[usize::from(register)];
-        // Fetches all cells before any of them is waited for.
-        let row = &self.sheet[usize::from(i)];
-        let mut touched = 0;
-        for lane in self.group.lanes() {
-            let at = array.cell(get(row, *lane)).unwrap_or(0) * array.limbs;
-            let ends = [at, at + array.limbs.saturating_sub(1)];
-            touched ^= ends
-                .map(|at| array.cells.get(at).copied().unwrap_or(0))
-                .iter()
-                .fold(0, |sum, limb| sum ^ limb);
-        }
-        std::hint::black_box(touched);
         for lane in self.group.lanes() {
             let index = get(&self.sheet[usize::from(i)], *lane);
             let Some(cell) = array.cell(index) else {
