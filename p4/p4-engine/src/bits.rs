@@ -23,6 +23,30 @@ pub(crate) fn read(data: &[u8], at: usize, bits: usize) -> u64 {
     crate::wide::low(wide >> spare) & mask
 }
 
+/// Writes the low `bits` (1 to 64) bits of a value at bit offset `at`; beyond the end nothing.
+#[inline]
+pub(crate) fn write(data: &mut [u8], at: usize, bits: usize, value: u64) {
+    let (byte, skip) = (at / 8, at % 8);
+    if skip == 0 && bits.is_multiple_of(8) {
+        let from = value.to_be_bytes();
+        let bytes = bits / 8;
+        if let Some(to) = data.get_mut(byte..byte + bytes) {
+            to.copy_from_slice(&from[8 - bytes..]);
+        }
+        return;
+    }
+    let total = skip + bits;
+    let bytes = total.div_ceil(8);
+    let below = bytes * 8 - total;
+    let mask = u128::from(u64::MAX >> (64 - bits)) << below;
+    let [mask, value] = [mask, (u128::from(value) << below) & mask].map(u128::to_be_bytes);
+    let (mask, value) = (&mask[16 - bytes..], &value[16 - bytes..]);
+    let room = data.get_mut(byte..byte + bytes).unwrap_or_default();
+    for ((to, mask), value) in room.iter_mut().zip(mask).zip(value) {
+        *to = (*to & !mask) | value;
+    }
+}
+
 /// Appends bits to bytes, most significant first.
 #[derive(Debug)]
 pub(crate) struct Writer<'a> {
@@ -77,6 +101,23 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// Appends whole bytes and lets them be changed where they lie then.
+    #[inline]
+    pub(crate) fn copy_and_patch(&mut self, bytes: &[u8], patch: impl FnOnce(&mut [u8])) {
+        if self.held.is_multiple_of(8) {
+            self.finish();
+            let at = self.out.len();
+            self.out.extend_from_slice(bytes);
+            patch(&mut self.out[at..]);
+            return;
+        }
+        let mut copy = bytes.to_vec();
+        patch(&mut copy);
+        for byte in copy {
+            self.push(u64::from(byte), 8);
+        }
+    }
+
     /// Writes what waits, with zero bits up to a whole byte.
     pub(crate) fn finish(&mut self) {
         if self.held > 0 {
@@ -89,7 +130,7 @@ impl<'a> Writer<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Writer, read};
+    use super::{Writer, read, write};
     use proptest::prelude::*;
 
     #[test]
@@ -119,6 +160,18 @@ mod tests {
                 at += bits;
             }
             prop_assert_eq!(out.len(), at.div_ceil(8));
+        }
+
+        #[test]
+        fn what_is_written_over_is_read(at in 0usize..70, bits in 1usize..=64, value in any::<u64>(), fill in any::<u8>()) {
+            let value = value & (u64::MAX >> (64 - bits));
+            let mut data = [fill; 20];
+            let before = data;
+            write(&mut data, at, bits, value);
+            prop_assert_eq!(read(&data, at, bits), value);
+            for i in (0..at).chain(at + bits..data.len() * 8) {
+                prop_assert_eq!(read(&data, i, 1), read(&before, i, 1));
+            }
         }
 
         #[test]

@@ -1,5 +1,6 @@
 //! The engine: one program, its tables and state, packets through it.
 
+mod batch;
 mod control;
 mod forward;
 
@@ -12,6 +13,9 @@ use crate::output::Outputs;
 use crate::program::Program;
 use crate::state::State;
 use crate::trace::Trace;
+use crate::vector::Vector;
+
+pub use batch::Packet;
 
 /// Settings of an engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +35,7 @@ impl Default for EngineConfig {
         Self {
             drop_port: 511,
             seed: 0x6d61_7267_6179,
-            max_passes: 256,
+            max_passes: 1024,
             max_steps: 1 << 16,
         }
     }
@@ -40,13 +44,13 @@ impl Default for EngineConfig {
 /// One program with its entries and state. Owned by one thread.
 #[derive(Debug)]
 pub struct Engine {
+    /// Made with the first batch.
+    vector: Option<Box<Vector>>,
     program: Arc<Program>,
     config: EngineConfig,
     state: State,
     machine: Machine,
     jobs: VecDeque<forward::Job>,
-    /// Time of the control operations, in microseconds on the clock of [`Engine::process`].
-    now_us: u64,
 }
 
 impl Engine {
@@ -56,12 +60,12 @@ impl Engine {
         let state = State::new(&program, config.seed);
         let machine = Machine::new(&program);
         let mut engine = Self {
+            vector: None,
             program: Arc::clone(&program),
             config,
             state,
             machine,
             jobs: VecDeque::new(),
-            now_us: 0,
         };
         for (table, entry) in &program.initial {
             // Checked when the program was loaded; of two equal entries the first counts.
@@ -83,12 +87,6 @@ impl Engine {
     #[must_use]
     pub fn config(&self) -> &EngineConfig {
         &self.config
-    }
-
-    /// Tells the time to control operations: entries that are written from now on count as hit now
-    /// ([`Engine::last_hit`]). Microseconds on the clock of [`Engine::process`].
-    pub fn set_now(&mut self, now_us: u64) {
-        self.now_us = now_us;
     }
 
     /// Takes one packet through the program; what it causes is appended to `out`.

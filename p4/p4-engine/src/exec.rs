@@ -3,10 +3,10 @@
 //! The file of registers is an array of 2^16 limbs, so a 16-bit slot never needs a bounds check.
 //! Nothing here allocates for a packet, except wide divisions and traces.
 
-mod apply;
-mod compute;
+pub(crate) mod apply;
+pub(crate) mod compute;
 pub(crate) mod external;
-mod headers;
+pub(crate) mod headers;
 mod notes;
 
 use crate::ir::{Code, Op, Pc};
@@ -15,13 +15,13 @@ use crate::lower::MAX_KEY_LIMBS;
 use crate::program::Program;
 use crate::state::State;
 use crate::trace::{DropReason, Trace, TraceEvent};
-use crate::wide::{self, File};
+use crate::wide::{self, File, Registers};
 
 /// The registers and scratch room of one thread of execution.
 #[derive(Debug)]
 pub(crate) struct Machine {
     pub(crate) file: Box<File>,
-    key: [u64; MAX_KEY_LIMBS],
+    pub(crate) key: [u64; MAX_KEY_LIMBS],
     pub(crate) scratch: Vec<u8>,
 }
 
@@ -70,22 +70,24 @@ pub(crate) struct Pass<'a> {
 }
 
 /// Code, program and state of a run.
-pub(crate) struct Run<'a> {
+pub(crate) struct Run<'a, R: ?Sized = File> {
     pub(crate) program: &'a Program,
     pub(crate) code: &'a Code,
     pub(crate) state: &'a mut State,
-    pub(crate) machine: &'a mut Machine,
+    pub(crate) file: &'a mut R,
+    pub(crate) key: &'a mut [u64; MAX_KEY_LIMBS],
+    pub(crate) scratch: &'a mut Vec<u8>,
     pub(crate) trace: &'a mut Trace,
 }
 
 /// What an operation outside of the plain ones asks for.
-enum Flow {
+pub(crate) enum Flow {
     Next,
     Goto(Pc),
     Stop,
 }
 
-impl Run<'_> {
+impl<R: Registers + ?Sized> Run<'_, R> {
     /// Runs from `start` to the end of the pipeline, parser or list.
     pub(crate) fn run<const TRACED: bool>(&mut self, pass: &mut Pass<'_>, start: Pc) {
         let mut pc = start as usize;
@@ -94,7 +96,7 @@ impl Run<'_> {
         loop {
             let Some(op) = code.ops.get(pc) else { return };
             pc += 1;
-            let file = &mut *self.machine.file;
+            let file = &mut *self.file;
             macro_rules! get {
                 ($slot:expr) => {
                     file[usize::from($slot)]
@@ -288,16 +290,16 @@ fn tick(pass: &mut Pass<'_>) -> bool {
 }
 
 #[inline]
-fn shl(limb: u64, by: u64) -> u64 {
+pub(crate) fn shl(limb: u64, by: u64) -> u64 {
     if by < 64 { limb << by } else { 0 }
 }
 
 #[inline]
-fn shr(limb: u64, by: u64) -> u64 {
+pub(crate) fn shr(limb: u64, by: u64) -> u64 {
     if by < 64 { limb >> by } else { 0 }
 }
 
 #[inline]
-fn sar(limb: u64, by: u64) -> u64 {
+pub(crate) fn sar(limb: u64, by: u64) -> u64 {
     (limb.cast_signed() >> by.min(63)).cast_unsigned()
 }

@@ -31,6 +31,35 @@ impl Algorithm {
         })
     }
 
+    /// True if [`Algorithm::of_words`] knows it.
+    pub(crate) fn takes_words(self) -> bool {
+        matches!(self, Self::Crc16 | Self::Crc32)
+    }
+
+    /// As [`Algorithm::compute`] over the last `bytes` bytes of limbs, the first limb the last.
+    #[inline]
+    pub(crate) fn of_words(self, limbs: &[u64], bytes: usize) -> u64 {
+        let pad = limbs.len() * 8 - bytes;
+        match self {
+            // Zeros in front leave a start of zero as it is.
+            Self::Crc16 => {
+                let crc = limbs
+                    .iter()
+                    .rev()
+                    .fold(0, |crc, limb| crc16_word(crc, limb.to_be_bytes()));
+                u64::from(crc)
+            }
+            _ => {
+                let start = BEFORE_ZEROS[pad % BEFORE_ZEROS.len()];
+                let crc = limbs
+                    .iter()
+                    .rev()
+                    .fold(start, |crc, limb| crc32_word(crc, limb.to_be_bytes()));
+                u64::from(!crc)
+            }
+        }
+    }
+
     pub(crate) fn compute(self, bytes: &[u8]) -> u64 {
         match self {
             Self::Crc8 => u64::from(crc8(bytes)),
@@ -57,11 +86,12 @@ pub(crate) fn term_of(limb: u64, shift: u8) -> u64 {
 }
 
 /// Folds a sum of 16-bit words, carries above, and inverts it.
-pub(crate) fn fold16(mut sum: u64) -> u16 {
-    while sum > 0xffff {
-        sum = (sum & 0xffff) + (sum >> 16);
-    }
-    !low16(sum)
+#[inline]
+pub(crate) fn fold16(sum: u64) -> u16 {
+    let sum = (sum & 0xffff_ffff) + (sum >> 32);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    let sum = (sum & 0xffff) + (sum >> 16);
+    !low16((sum & 0xffff) + (sum >> 16))
 }
 
 /// The internet checksum (RFC 1071) over big-endian 16-bit words; an odd last byte is a high byte.
@@ -107,15 +137,9 @@ fn crc16(bytes: &[u8]) -> u16 {
     let mut crc = 0u16;
     let mut words = bytes.chunks_exact(8);
     for word in &mut words {
-        let [low, high] = crc.to_le_bytes();
-        crc = CRC16[7][usize::from(word[0] ^ low)]
-            ^ CRC16[6][usize::from(word[1] ^ high)]
-            ^ CRC16[5][usize::from(word[2])]
-            ^ CRC16[4][usize::from(word[3])]
-            ^ CRC16[3][usize::from(word[4])]
-            ^ CRC16[2][usize::from(word[5])]
-            ^ CRC16[1][usize::from(word[6])]
-            ^ CRC16[0][usize::from(word[7])];
+        if let Ok(word) = <[u8; 8]>::try_from(word) {
+            crc = crc16_word(crc, word);
+        }
     }
     for byte in words.remainder() {
         let [low, high] = crc.to_le_bytes();
@@ -123,6 +147,54 @@ fn crc16(bytes: &[u8]) -> u16 {
     }
     crc
 }
+
+#[inline]
+fn crc16_word(crc: u16, word: [u8; 8]) -> u16 {
+    let [low, high] = crc.to_le_bytes();
+    CRC16[7][usize::from(word[0] ^ low)]
+        ^ CRC16[6][usize::from(word[1] ^ high)]
+        ^ CRC16[5][usize::from(word[2])]
+        ^ CRC16[4][usize::from(word[3])]
+        ^ CRC16[3][usize::from(word[4])]
+        ^ CRC16[2][usize::from(word[5])]
+        ^ CRC16[1][usize::from(word[6])]
+        ^ CRC16[0][usize::from(word[7])]
+}
+
+#[inline]
+fn crc32_word(crc: u32, word: [u8; 8]) -> u32 {
+    let [a, b, c, d] = crc.to_le_bytes();
+    CRC32[7][usize::from(word[0] ^ a)]
+        ^ CRC32[6][usize::from(word[1] ^ b)]
+        ^ CRC32[5][usize::from(word[2] ^ c)]
+        ^ CRC32[4][usize::from(word[3] ^ d)]
+        ^ CRC32[3][usize::from(word[4])]
+        ^ CRC32[2][usize::from(word[5])]
+        ^ CRC32[1][usize::from(word[6])]
+        ^ CRC32[0][usize::from(word[7])]
+}
+
+/// The register of CRC-32 from which so many zero bytes lead to its start.
+static BEFORE_ZEROS: [u32; 8] = {
+    let mut starts = [u32::MAX; 8];
+    let mut zeros = 1;
+    while zeros < 8 {
+        let mut crc = starts[zeros - 1];
+        let mut bit = 0;
+        while bit < 8 {
+            // The step of one bit backwards; the polynomial has its top bit set.
+            crc = if crc & 0x8000_0000 == 0 {
+                crc << 1
+            } else {
+                ((crc ^ 0xedb8_8320) << 1) | 1
+            };
+            bit += 1;
+        }
+        starts[zeros] = crc;
+        zeros += 1;
+    }
+    starts
+};
 
 /// Polynomial 0x1021, start 0xffff, nothing reflected (CRC-16/CCITT-FALSE).
 fn crc_ccitt(bytes: &[u8]) -> u16 {
@@ -137,15 +209,9 @@ fn crc32(bytes: &[u8]) -> u32 {
     let mut crc = u32::MAX;
     let mut words = bytes.chunks_exact(8);
     for word in &mut words {
-        let [a, b, c, d] = crc.to_le_bytes();
-        crc = CRC32[7][usize::from(word[0] ^ a)]
-            ^ CRC32[6][usize::from(word[1] ^ b)]
-            ^ CRC32[5][usize::from(word[2] ^ c)]
-            ^ CRC32[4][usize::from(word[3] ^ d)]
-            ^ CRC32[3][usize::from(word[4])]
-            ^ CRC32[2][usize::from(word[5])]
-            ^ CRC32[1][usize::from(word[6])]
-            ^ CRC32[0][usize::from(word[7])];
+        if let Ok(word) = <[u8; 8]>::try_from(word) {
+            crc = crc32_word(crc, word);
+        }
     }
     for &byte in words.remainder() {
         crc = CRC32[0][usize::from(crc.to_le_bytes()[0] ^ byte)] ^ (crc >> 8);
@@ -304,6 +370,24 @@ mod tests {
         assert_eq!(Algorithm::Crc16.compute(check), 0xbb3d);
         assert_eq!(Algorithm::CrcCcitt.compute(check), 0x29b1);
         assert_eq!(Algorithm::Crc32.compute(check), 0xcbf4_3926);
+    }
+
+    #[test]
+    fn limbs_give_what_their_bytes_give() {
+        let bytes: Vec<u8> = (0u8..64).map(|byte| byte.wrapping_mul(73) ^ 0x5a).collect();
+        for len in 1..=64usize {
+            let mut padded = vec![0; len.next_multiple_of(8) - len];
+            padded.extend(&bytes[..len]);
+            let limbs: Vec<u64> = padded
+                .chunks(8)
+                .rev()
+                .map(|chunk| u64::from_be_bytes(chunk.try_into().unwrap_or_default()))
+                .collect();
+            for algorithm in [Algorithm::Crc16, Algorithm::Crc32] {
+                let want = algorithm.compute(&bytes[..len]);
+                assert_eq!(algorithm.of_words(&limbs, len), want, "{len} bytes");
+            }
+        }
     }
 
     /// The table-driven forms against the definition, a bit at a time.

@@ -14,6 +14,9 @@ pub(crate) type Slot = u16;
 /// Position in [`Code::ops`]; while building, a label.
 pub(crate) type Pc = u32;
 
+/// Limbs of a calculation that is done by limbs.
+pub(crate) const MAX_WORDS: usize = 16;
+
 /// No code: an empty action.
 pub(crate) const NOWHERE: Pc = Pc::MAX;
 
@@ -477,7 +480,7 @@ pub(crate) struct KeyPlace {
 }
 
 /// What follows an action of a table.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Target {
     /// The action's code, or [`NOWHERE`].
     pub(crate) action: Pc,
@@ -489,6 +492,28 @@ pub(crate) struct Target {
     pub(crate) params: Slot,
     /// Limbs of all parameters.
     pub(crate) limbs: u16,
+    /// All that the action does, if it only hands over arguments and constants.
+    pub(crate) copies: Option<Box<[(Slot, Source)]>>,
+}
+
+/// What a slot is given by an action that only hands over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// Limb of the arguments.
+    Argument(u16),
+    /// A constant.
+    Number(u64),
+}
+
+impl Source {
+    /// The limb, given the arguments.
+    #[inline]
+    pub(crate) fn limb(self, args: &[u64]) -> u64 {
+        match self {
+            Self::Argument(at) => args.get(usize::from(at)).copied().unwrap_or(0),
+            Self::Number(number) => number,
+        }
+    }
 }
 
 /// A table's part of the code.
@@ -581,6 +606,19 @@ pub(crate) struct CalculationCode {
     pub(crate) payload: bool,
     /// The same as a sum of words, for an internet checksum over fields whose places are known.
     pub(crate) sum: Option<SumCode>,
+    /// The same as whole limbs, for a CRC over fields whose places are known.
+    pub(crate) words: Option<WordsCode>,
+}
+
+/// The bytes of a calculation as limbs, least significant first, zeros above.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct WordsCode {
+    /// Validity slots; if one is zero, fields are missing and the places are others.
+    pub(crate) guards: Vec<Slot>,
+    pub(crate) parts: Vec<Deposit>,
+    /// What constants put into the limbs.
+    pub(crate) constants: Vec<u64>,
+    pub(crate) bytes: usize,
 }
 
 /// An internet checksum without putting the bytes together: each limb of each field counts with
@@ -589,8 +627,8 @@ pub(crate) struct CalculationCode {
 pub(crate) struct SumCode {
     /// Validity slots; if one is zero, fields are missing and the places are others.
     pub(crate) guards: Vec<Slot>,
-    /// Slot and bits to shift left (below 16).
-    pub(crate) terms: Vec<(Slot, u8)>,
+    /// Slot, bits to shift left (below 16), and whether the limb has more than 32 bits.
+    pub(crate) terms: Vec<(Slot, u8, bool)>,
     /// What constants add.
     pub(crate) constant: u64,
 }

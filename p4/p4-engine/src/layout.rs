@@ -35,6 +35,9 @@ pub(crate) struct HeaderLayout {
     pub(crate) type_name: String,
     pub(crate) metadata: bool,
     pub(crate) valid: Slot,
+    /// One more than the byte of the packet where it was extracted, zero if it was made on the
+    /// way. Metadata and headers of variable length have none.
+    pub(crate) origin: Option<Slot>,
     /// First slot of the fields.
     pub(crate) base: Slot,
     /// Slots of all fields.
@@ -281,6 +284,13 @@ fn header_layout(
     cursor: &mut usize,
 ) -> Result<HeaderLayout, LoadError> {
     let valid = take(cursor, 1)?;
+    let variable =
+        |raw: &Vec<serde_json::Value>| raw.get(1).and_then(serde_json::Value::as_str) == Some("*");
+    let origin = if header.metadata || kind.fields.iter().any(variable) {
+        None
+    } else {
+        Some(take(cursor, 1)?)
+    };
     let base = slot(*cursor)?;
     let mut fields = Vec::with_capacity(kind.fields.len());
     let mut fixed_bits = 0u32;
@@ -341,6 +351,7 @@ fn header_layout(
         type_name: header.header_type.clone(),
         metadata: header.metadata,
         valid,
+        origin,
         base,
         limbs,
         fields,

@@ -18,6 +18,7 @@ mod error;
 mod exec;
 mod expr;
 mod hash;
+mod index;
 mod ir;
 mod json;
 mod key;
@@ -25,18 +26,22 @@ mod layout;
 mod lower;
 mod matching;
 mod meter;
+mod order;
 mod output;
 mod program;
 mod replicate;
+mod segments;
 mod state;
 pub mod stf;
 mod trace;
+mod usage;
 mod value;
+mod vector;
 mod wide;
 mod wire;
 
 pub use counter::CounterValue;
-pub use engine::{Engine, EngineConfig};
+pub use engine::{Engine, EngineConfig, Packet};
 pub use entry::{
     ActionCall, Entry, EntryAction, EntryHandle, KeyPart, ProfileGroup, WeightedMember,
 };

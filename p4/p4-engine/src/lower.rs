@@ -23,6 +23,7 @@ use crate::program::{
     ActionInfo, CounterInfo, DigestInfo, FieldInfo, HeaderInfo, MeterInfo, ParamInfo, Program,
     RegisterInfo, TableIndex, ValueSetInfo,
 };
+use crate::usage::Usage;
 
 /// Slots of `standard_metadata` that the engine itself reads or writes, through the aliases.
 #[derive(Clone, Debug)]
@@ -100,6 +101,11 @@ pub(crate) fn lower(document: &Document) -> Result<Program, LoadError> {
             Ok((array.name.clone(), (index_of(at, "register arrays")?, bits)))
         })
         .collect::<Result<_, LoadError>>()?;
+    let cells = program
+        .registers
+        .iter()
+        .map(|one| index_of(one.bits.div_ceil(64), "limbs of a register"))
+        .collect::<Result<Vec<u16>, LoadError>>()?;
     let context = Context {
         document,
         layout: &layout,
@@ -121,8 +127,9 @@ pub(crate) fn lower(document: &Document) -> Result<Program, LoadError> {
         learn_lists: positions(document.learn_lists.iter().map(|list| list.id))?,
     };
     let mut pool = Pool::default();
-    let fast = code(&context, &program, &mut pool, false, &registers)?;
+    let mut fast = code(&context, &program, &mut pool, false, &registers)?;
     let traced = code(&context, &program, &mut pool, true, &registers)?;
+    crate::order::note_copies(&mut fast, layout.constants, pool.values());
     let initial = tables::initial_entries(&context, &program)?;
     program.initial = initial;
     program.fast = fast;
@@ -156,8 +163,10 @@ pub(crate) fn lower(document: &Document) -> Result<Program, LoadError> {
         })
         .transpose()?
         .unwrap_or_default();
+    let usage = Usage::of(&layout, &standard, &cells, [&program.fast, &program.traced]);
+    program.wires = crate::wire::wires(&layout, &usage);
+    program.cleared = usage.cleared(&layout, &program.wires);
     program.standard = Some(standard);
-    program.wires = crate::wire::wires(&layout);
     program.layout = layout;
     Ok(program)
 }
@@ -212,9 +221,11 @@ fn code(
     parser::lower(context, &mut builder)?;
     let actions = actions::lower_all(context, &mut builder)?;
     control::lower(context, program, &mut builder, &actions)?;
-    builder
+    let mut code = builder
         .finish()
-        .map_err(|fault| fault.at("the program", None))
+        .map_err(|fault| fault.at("the program", None))?;
+    crate::order::arrange(&mut code);
+    Ok(code)
 }
 
 fn standard(document: &Document, layout: &Layout) -> Result<Standard, LoadError> {

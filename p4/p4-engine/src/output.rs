@@ -71,6 +71,15 @@ impl Outputs {
         &mut frame.bytes
     }
 
+    /// Appends a frame and takes another buffer for it.
+    pub(crate) fn swap_frame(&mut self, frame: &mut OutputFrame) {
+        if self.used == self.frames.len() {
+            self.frames.push(OutputFrame::default());
+        }
+        std::mem::swap(&mut self.frames[self.used], frame);
+        self.used += 1;
+    }
+
     /// Puts the buffer of the frame that was made last back into its place.
     pub(crate) fn put_back(&mut self, bytes: Vec<u8>) {
         if let Some(last) = self.used.checked_sub(1) {

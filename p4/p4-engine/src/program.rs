@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::entry::{ActionCall, Entry};
 use crate::error::{LoadError, SourceLocation};
-use crate::ir::{Code, KeyPlace};
+use crate::ir::{Code, KeyPlace, Slot};
 use crate::json::Document;
 use crate::layout::Layout;
 use crate::lower::{self, ErrorCodes, Standard};
@@ -260,6 +260,8 @@ pub struct Program {
     /// Headers in the order of the deparser.
     pub(crate) deparse: Vec<u16>,
     pub(crate) wires: Vec<HeaderWire>,
+    /// Slots that must be zero when a packet comes in.
+    pub(crate) cleared: Vec<Slot>,
     pub(crate) standard: Option<Standard>,
 }
 
@@ -334,6 +336,7 @@ impl Program {
             error_codes: ErrorCodes::default(),
             deparse: Vec::new(),
             wires: Vec::new(),
+            cleared: Vec::new(),
             standard: None,
         }
     }

@@ -1,6 +1,6 @@
 //! Everything that outlives a packet: rows, counters, registers, meters, profiles, sessions.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::counter::CounterValue;
 use crate::entry::{ActionCall, EntryAction, ProfileGroup};
@@ -27,8 +27,6 @@ pub(crate) struct TableState {
     /// Direct meters by row, where the table has one.
     pub(crate) meters: Vec<Meter>,
     pub(crate) default_meter: Meter,
-    /// Time of the last hit by row, in microseconds, where the table supports idle timeouts.
-    pub(crate) hits: Vec<u64>,
 }
 
 /// What the word of a row means.
@@ -84,8 +82,24 @@ pub(crate) struct Member {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Group {
     pub(crate) config: ProfileGroup,
-    /// Member ids, each as often as its weight.
+    /// Members that get no packets for now.
+    pub(crate) disabled: BTreeSet<u32>,
+    /// Member ids that get packets, each as often as its weight.
     pub(crate) spread: Vec<u32>,
+}
+
+impl Group {
+    /// Spreads the enabled members by their weights.
+    pub(crate) fn respread(&mut self) {
+        self.spread.clear();
+        for one in &self.config.members {
+            if !self.disabled.contains(&one.member) {
+                let weight = usize::try_from(one.weight).unwrap_or(0);
+                let copies = std::iter::repeat_n(one.member, weight);
+                self.spread.extend(copies);
+            }
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -105,6 +119,8 @@ pub(crate) struct State {
     pub(crate) sessions: BTreeMap<u16, CloneSession>,
     pub(crate) groups: BTreeMap<u16, Vec<Replica>>,
     pub(crate) random: u64,
+    /// Indexes of tables are still growing.
+    pub(crate) growing: bool,
 }
 
 impl State {
@@ -121,6 +137,7 @@ impl State {
                 lpm,
                 info.needs_priority,
                 info.counters,
+                info.idle_timeout,
             );
             let default = info.default.as_ref().map(|default| BoundAction {
                 action: default.call.action,
@@ -133,7 +150,6 @@ impl State {
                 default_counter: CounterValue::default(),
                 meters: Vec::new(),
                 default_meter: Meter::default(),
-                hits: Vec::new(),
             }
         });
         Self {
@@ -173,6 +189,16 @@ impl State {
             sessions: BTreeMap::new(),
             groups: BTreeMap::new(),
             random: seed,
+            growing: false,
+        }
+    }
+
+    /// Goes on with the growth of indexes, a bit of each.
+    pub(crate) fn settle(&mut self) {
+        if self.growing {
+            let mut tables = self.tables.iter_mut();
+            // One after the other: a table that still grows is all there is to do now.
+            self.growing = tables.any(|table| table.rows.settle());
         }
     }
 

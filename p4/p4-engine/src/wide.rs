@@ -1,10 +1,17 @@
 //! Arithmetic on values of several limbs, in place in the register file.
 
+use std::ops::IndexMut;
+
 use crate::ir::Slot;
 use crate::layout::SLOTS;
 
 /// The register file. Any [`Slot`] is inside, so no access needs a check.
 pub(crate) type File = [u64; SLOTS];
+
+/// Registers by slot: a [`File`], or the column of one packet in a vector of packets.
+pub(crate) trait Registers: IndexMut<usize, Output = u64> {}
+
+impl<R: IndexMut<usize, Output = u64> + ?Sized> Registers for R {}
 
 /// Slot `n` behind `slot`.
 #[inline]
@@ -12,13 +19,13 @@ fn at(slot: Slot, n: u16) -> usize {
     usize::from(slot.wrapping_add(n))
 }
 
-pub(crate) fn copy(file: &mut File, d: Slot, a: Slot, n: u16) {
+pub(crate) fn copy<R: Registers + ?Sized>(file: &mut R, d: Slot, a: Slot, n: u16) {
     for i in 0..n {
         file[at(d, i)] = file[at(a, i)];
     }
 }
 
-pub(crate) fn add(file: &mut File, d: Slot, a: Slot, b: Slot, n: u16) {
+pub(crate) fn add<R: Registers + ?Sized>(file: &mut R, d: Slot, a: Slot, b: Slot, n: u16) {
     let mut carry = false;
     for i in 0..n {
         let (sum, over) = file[at(a, i)].overflowing_add(file[at(b, i)]);
@@ -28,7 +35,7 @@ pub(crate) fn add(file: &mut File, d: Slot, a: Slot, b: Slot, n: u16) {
     }
 }
 
-pub(crate) fn sub(file: &mut File, d: Slot, a: Slot, b: Slot, n: u16) {
+pub(crate) fn sub<R: Registers + ?Sized>(file: &mut R, d: Slot, a: Slot, b: Slot, n: u16) {
     let mut borrow = false;
     for i in 0..n {
         let (left, under) = file[at(a, i)].overflowing_sub(file[at(b, i)]);
@@ -39,7 +46,7 @@ pub(crate) fn sub(file: &mut File, d: Slot, a: Slot, b: Slot, n: u16) {
 }
 
 /// `d` must not overlap `a` or `b`.
-pub(crate) fn mul(file: &mut File, d: Slot, a: Slot, b: Slot, n: u16) {
+pub(crate) fn mul<R: Registers + ?Sized>(file: &mut R, d: Slot, a: Slot, b: Slot, n: u16) {
     for i in 0..n {
         file[at(d, i)] = 0;
     }
@@ -54,8 +61,8 @@ pub(crate) fn mul(file: &mut File, d: Slot, a: Slot, b: Slot, n: u16) {
     }
 }
 
-pub(crate) fn bitwise(
-    file: &mut File,
+pub(crate) fn bitwise<R: Registers + ?Sized>(
+    file: &mut R,
     d: Slot,
     a: Slot,
     b: Slot,
@@ -68,7 +75,7 @@ pub(crate) fn bitwise(
 }
 
 /// `d` must not overlap `a`.
-pub(crate) fn shl(file: &mut File, d: Slot, a: Slot, amount: u64, n: u16) {
+pub(crate) fn shl<R: Registers + ?Sized>(file: &mut R, d: Slot, a: Slot, amount: u64, n: u16) {
     let (limbs, bits) = split(amount, n);
     for i in 0..n {
         let limb = |k: Option<u16>| k.map_or(0, |k| file[at(a, k)]);
@@ -83,7 +90,14 @@ pub(crate) fn shl(file: &mut File, d: Slot, a: Slot, amount: u64, n: u16) {
 }
 
 /// `d` must not overlap `a`. Zeros or copies of the sign come in at the top.
-pub(crate) fn shr(file: &mut File, d: Slot, a: Slot, amount: u64, n: u16, signed: bool) {
+pub(crate) fn shr<R: Registers + ?Sized>(
+    file: &mut R,
+    d: Slot,
+    a: Slot,
+    amount: u64,
+    n: u16,
+    signed: bool,
+) {
     let fill = if signed && n > 0 && file[at(a, n - 1)] >> 63 == 1 {
         u64::MAX
     } else {
@@ -110,11 +124,11 @@ fn split(amount: u64, n: u16) -> (u16, u32) {
     }
 }
 
-pub(crate) fn eq(file: &File, a: Slot, b: Slot, n: u16) -> bool {
+pub(crate) fn eq<R: Registers + ?Sized>(file: &R, a: Slot, b: Slot, n: u16) -> bool {
     (0..n).all(|i| file[at(a, i)] == file[at(b, i)])
 }
 
-pub(crate) fn lt(file: &File, a: Slot, b: Slot, n: u16) -> bool {
+pub(crate) fn lt<R: Registers + ?Sized>(file: &R, a: Slot, b: Slot, n: u16) -> bool {
     for i in (0..n).rev() {
         let (x, y) = (file[at(a, i)], file[at(b, i)]);
         if x != y {
@@ -124,7 +138,7 @@ pub(crate) fn lt(file: &File, a: Slot, b: Slot, n: u16) -> bool {
     false
 }
 
-pub(crate) fn signed_lt(file: &File, a: Slot, b: Slot, n: u16) -> bool {
+pub(crate) fn signed_lt<R: Registers + ?Sized>(file: &R, a: Slot, b: Slot, n: u16) -> bool {
     let Some(top) = n.checked_sub(1) else {
         return false;
     };
@@ -135,13 +149,25 @@ pub(crate) fn signed_lt(file: &File, a: Slot, b: Slot, n: u16) -> bool {
     if x == y { lt(file, a, b, top) } else { x < y }
 }
 
-pub(crate) fn zero_extend(file: &mut File, d: Slot, a: Slot, from: u16, n: u16) {
+pub(crate) fn zero_extend<R: Registers + ?Sized>(
+    file: &mut R,
+    d: Slot,
+    a: Slot,
+    from: u16,
+    n: u16,
+) {
     for i in 0..n {
         file[at(d, i)] = if i < from { file[at(a, i)] } else { 0 };
     }
 }
 
-pub(crate) fn sign_extend(file: &mut File, d: Slot, a: Slot, bits: u16, n: u16) {
+pub(crate) fn sign_extend<R: Registers + ?Sized>(
+    file: &mut R,
+    d: Slot,
+    a: Slot,
+    bits: u16,
+    n: u16,
+) {
     let top = bits.div_ceil(64).saturating_sub(1);
     let mut fill = 0;
     for i in 0..n {
@@ -166,7 +192,14 @@ pub(crate) fn extend_limb(limb: u64, bits: u16) -> u64 {
 
 /// Quotient or remainder, bit by bit; p4c emits this for constants at most. Division by zero
 /// gives zero. `d` must not overlap `a` or `b`.
-pub(crate) fn div_rem(file: &mut File, d: Slot, a: Slot, b: Slot, n: u16, quotient: bool) {
+pub(crate) fn div_rem<R: Registers + ?Sized>(
+    file: &mut R,
+    d: Slot,
+    a: Slot,
+    b: Slot,
+    n: u16,
+    quotient: bool,
+) {
     if n == 1 {
         let (x, y) = (file[at(a, 0)], file[at(b, 0)]);
         let result = if quotient {

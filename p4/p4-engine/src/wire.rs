@@ -2,6 +2,7 @@
 
 use crate::ir::Slot;
 use crate::layout::{HeaderLayout, Layout};
+use crate::usage::Usage;
 
 /// At most 64 bits of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,6 +17,11 @@ pub(crate) struct Part {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct HeaderWire {
     pub(crate) parts: Box<[Part]>,
+    /// The parts that an extraction reads: those that the program reads or writes.
+    pub(crate) wanted: Box<[Part]>,
+    /// Where it lies in the packet, as `HeaderLayout::origin`; the bytes there are its own but for
+    /// the parts that the program writes.
+    pub(crate) origin: Option<(Slot, Box<[Part]>)>,
     /// How many parts come before the varbit field, and the field's slot.
     pub(crate) varbit: Option<(usize, Slot)>,
     /// Bits without the varbit field.
@@ -29,15 +35,17 @@ pub(crate) struct HeaderWire {
     pub(crate) rivals: Box<[Slot]>,
 }
 
-pub(crate) fn wires(layout: &Layout) -> Vec<HeaderWire> {
+pub(crate) fn wires(layout: &Layout, usage: &Usage) -> Vec<HeaderWire> {
     layout
         .headers
         .iter()
-        .map(|header| wire(layout, header))
+        .zip(0u16..)
+        .map(|(header, at)| wire(layout, header, usage, at))
         .collect()
 }
 
-fn wire(layout: &Layout, header: &HeaderLayout) -> HeaderWire {
+fn wire(layout: &Layout, header: &HeaderLayout, usage: &Usage, at: u16) -> HeaderWire {
+    let whole = usage.copied.contains(&at) || usage.written.has(header.valid);
     let mut parts = Vec::new();
     let mut varbit = None;
     let mut at = 0u32;
@@ -64,7 +72,15 @@ fn wire(layout: &Layout, header: &HeaderLayout) -> HeaderWire {
             .filter(|valid| *valid != header.valid)
             .collect()
     });
+    let written = |part: &&Part| usage.written.has(part.slot);
+    let patches: Vec<Part> = parts.iter().filter(written).copied().collect();
+    let origin = header.origin.filter(|_| !whole);
+    let wanted = parts.iter().filter(|part| {
+        origin.is_none() || usage.read.has(part.slot) || usage.written.has(part.slot)
+    });
     HeaderWire {
+        wanted: wanted.copied().collect(),
+        origin: origin.map(|slot| (slot, patches.into())),
         parts: parts.into(),
         varbit,
         fixed_bits: header.fixed_bits,

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use p4_engine::{
     ActionCall, CloneSession, ControlError, DropReason, Engine, EngineConfig, Entry, EntryAction,
-    KeyPart, LoadError, MeterConfig, Outputs, ProfileGroup, Program, Trace, TraceEvent, Value,
-    WeightedMember,
+    KeyPart, LoadError, MeterConfig, Outputs, Packet, ProfileGroup, Program, Trace, TraceEvent,
+    Value, WeightedMember,
 };
+use serde_json::json;
 
 const EXTERNS: &str = include_str!("programs/externs/externs.json");
 
@@ -226,34 +227,6 @@ fn the_default_action_has_a_meter_of_its_own() {
 }
 
 #[test]
-fn the_last_hit_of_an_entry_is_known_where_the_table_asks_for_it() {
-    let json = EXTERNS.replace("\"support_timeout\" : false", "\"support_timeout\" : true");
-    let mut engine = Engine::new(
-        Arc::new(Program::load(&json).unwrap()),
-        EngineConfig::default(),
-    );
-    let table = engine.program().table("In.limited").unwrap();
-    let action = engine.program().table_action(table, "In.metered").unwrap();
-    let call = EntryAction::Call(ActionCall {
-        action,
-        args: Vec::new(),
-    });
-    engine.set_now(7);
-    let entry = insert(&mut engine, "In.limited", 1, call.clone()).unwrap();
-    assert_eq!(engine.last_hit(table, entry), Some(7));
-    result_at(&mut engine, 9, &packet(8, 2, 0));
-    assert_eq!(engine.last_hit(table, entry), Some(7));
-    result_at(&mut engine, 11, &packet(8, 1, 0));
-    assert_eq!(engine.last_hit(table, entry), Some(11));
-    engine.delete(table, entry).unwrap();
-    assert_eq!(engine.last_hit(table, entry), None);
-
-    let mut engine = self::engine();
-    let entry = insert(&mut engine, "In.limited", 1, call).unwrap();
-    assert_eq!(engine.last_hit(table, entry), None);
-}
-
-#[test]
 fn a_selector_spreads_flows_by_weight_and_keeps_each_flow() {
     let mut engine = engine();
     let profile = engine.program().profile("In.choose").unwrap();
@@ -303,6 +276,77 @@ fn a_selector_spreads_flows_by_weight_and_keeps_each_flow() {
             .collect::<Vec<_>>(),
         [2, 3]
     );
+}
+
+#[test]
+fn a_disabled_member_gets_no_flows_until_it_is_enabled() {
+    let mut engine = engine();
+    let profile = engine.program().profile("In.choose").unwrap();
+    for member in 1..=2u32 {
+        let call = set(&engine, "In.chosen", u64::from(member) * 100);
+        engine.set_member(profile, member, call).unwrap();
+    }
+    let members = [1, 2].map(|member| WeightedMember { member, weight: 1 });
+    let group = ProfileGroup {
+        members: members.to_vec(),
+    };
+    engine.set_group(profile, 7, group.clone()).unwrap();
+    insert(&mut engine, "In.chosen", 1, EntryAction::Group(7)).unwrap();
+    let seen = |engine: &mut Engine| {
+        let results = (0..64).map(|flow| result(engine, &packet(6, 1, flow)));
+        results.collect::<std::collections::BTreeSet<_>>()
+    };
+    let all: std::collections::BTreeSet<_> = [Some(100), Some(200)].into();
+    assert_eq!(seen(&mut engine), all);
+    engine.set_member_enabled(profile, 7, 1, false).unwrap();
+    assert!(!engine.member_enabled(profile, 7, 1));
+    assert_eq!(seen(&mut engine), [Some(200)].into());
+    // Writing the group anew does not bring the port up again.
+    engine.set_group(profile, 7, group.clone()).unwrap();
+    assert_eq!(seen(&mut engine), [Some(200)].into());
+    assert_eq!(engine.group(profile, 7), Some(&group));
+    // It is still a member of the group.
+    assert!(engine.remove_member(profile, 1).is_err());
+    engine.set_member_enabled(profile, 7, 1, true).unwrap();
+    assert_eq!(seen(&mut engine), all);
+    let missing = engine.set_member_enabled(profile, 7, 3, true);
+    assert!(matches!(missing, Err(ControlError::NotFound { .. })));
+}
+
+#[test]
+fn an_entry_knows_when_it_was_last_hit() {
+    let text = EXTERNS.replace("\"support_timeout\" : false", "\"support_timeout\" : true");
+    let mut program = Program::load(&text).unwrap();
+    let table = program.table("In.started").unwrap();
+    program.declare_table(table, 8, false);
+    let mut engine = Engine::new(Arc::new(program), EngineConfig::default());
+    let call = |engine: &Engine| EntryAction::Call(set(engine, "In.started", 5));
+    let action = call(&engine);
+    insert(&mut engine, "In.started", 6, action.clone()).unwrap();
+    insert(&mut engine, "In.started", 7, action).unwrap();
+    let find = |engine: &Engine, key| engine.find(table, &exact(key), 0).unwrap().unwrap();
+    let (one, two) = (find(&engine, 6), find(&engine, 7));
+    assert_eq!(engine.entry_last_hit(table, one), Some(0));
+    engine.touch_entry(table, one, 50).unwrap();
+    assert_eq!(engine.entry_last_hit(table, one), Some(50));
+    result_at(&mut engine, 700, &packet(10, 6, 0));
+    assert_eq!(engine.entry_last_hit(table, one), Some(700));
+    assert_eq!(engine.entry_last_hit(table, two), Some(0));
+    // In a batch as well.
+    let packet = packet(10, 7, 0);
+    let batch = [Packet {
+        port: 0,
+        bytes: &packet,
+    }; 40];
+    engine.process_batch(&batch, 900, &mut Outputs::new());
+    assert_eq!(engine.entry_last_hit(table, two), Some(900));
+    // The next entry in its place starts anew.
+    engine.delete(table, two).unwrap();
+    assert_eq!(engine.entry_last_hit(table, two), None);
+    let action = call(&engine);
+    insert(&mut engine, "In.started", 8, action).unwrap();
+    let three = find(&engine, 8);
+    assert_eq!(engine.entry_last_hit(table, three), Some(0));
 }
 
 #[test]
@@ -391,6 +435,34 @@ fn a_trace_names_table_key_entry_action_and_result() {
     assert_eq!(table["table"], "In.started");
     assert_eq!(table["hit"], true);
     assert_eq!(table["args"][0]["value"], "0x16");
+}
+
+#[test]
+fn a_trace_as_json_has_states_keys_actions_and_reasons() {
+    let mut engine = engine();
+    let events = |trace: &Trace| {
+        let json = serde_json::to_value(trace).unwrap();
+        json["events"].as_array().unwrap().clone()
+    };
+    let missed = events(&traced(&mut engine, &packet(10, 9, 0)));
+    let kinds: Vec<_> = missed.iter().map(|event| event["event"].clone()).collect();
+    assert_eq!(kinds.first(), Some(&json!("ingress")));
+    assert_eq!(kinds.last(), Some(&json!("sent")));
+    assert!(missed.contains(&json!({"event": "parser_state", "name": "start"})));
+    assert!(missed.contains(&json!({"event": "extracted", "header": "h", "offset": 0})));
+    let table = missed.iter().find(|event| event["event"] == "table");
+    let key = json!([{"name": "hdr.h.value", "value": "0x9"}]);
+    assert_eq!(
+        table,
+        Some(
+            &json!({"event": "table", "table": "In.started", "key": key, "hit": false,
+            "action": "NoAction", "args": []})
+        )
+    );
+    let nowhere = traced(&mut engine, &packet(12, 0, 0));
+    let dropped = events(&nowhere).last().cloned().unwrap();
+    assert_eq!(dropped["event"], "dropped");
+    assert_eq!(dropped["reason"], "no_replica");
 }
 
 #[test]

@@ -5,8 +5,7 @@ mod copies;
 
 use std::sync::Arc;
 
-use super::Engine;
-use crate::bits::Writer;
+use super::{Engine, EngineConfig};
 use crate::exec::{Machine, Pass, Run, external};
 use crate::ir::Slot;
 use crate::lower::{Standard, StandardField};
@@ -53,6 +52,35 @@ pub(super) struct Carried {
 }
 
 impl Carried {
+    /// At the beginning of a packet.
+    pub(super) fn start(length: u64) -> Self {
+        Self {
+            cursor: 0,
+            length,
+            ingress_length: length,
+            truncate: None,
+        }
+    }
+
+    pub(super) fn pass<'p>(self, data: &'p [u8], now_us: u64, config: &EngineConfig) -> Pass<'p> {
+        Pass {
+            data,
+            cursor: self.cursor,
+            now_us,
+            ingress_length: self.ingress_length,
+            length: self.length,
+            parser_error: None,
+            clone: None,
+            digest: None,
+            resubmit: None,
+            recirculate: None,
+            truncate: self.truncate,
+            failed: None,
+            drop_port: u64::from(config.drop_port),
+            steps: config.max_steps,
+        }
+    }
+
     fn of(pass: &Pass<'_>) -> Self {
         Self {
             cursor: pass.cursor,
@@ -72,8 +100,7 @@ struct Drive<'e> {
     out: &'e mut Outputs,
     trace: &'e mut Trace,
     now_us: u64,
-    drop_port: u16,
-    max_steps: u32,
+    config: &'e EngineConfig,
     passes: u32,
     standard: &'e Standard,
 }
@@ -99,8 +126,7 @@ impl Engine {
             out,
             trace,
             now_us,
-            drop_port: self.config.drop_port,
-            max_steps: self.config.max_steps,
+            config: &self.config,
             passes: self.config.max_passes,
             standard,
         };
@@ -205,22 +231,7 @@ impl Drive<'_> {
     }
 
     fn pass<'p>(&self, data: &'p [u8], carried: Carried) -> Pass<'p> {
-        Pass {
-            data,
-            cursor: carried.cursor,
-            now_us: self.now_us,
-            ingress_length: carried.ingress_length,
-            length: carried.length,
-            parser_error: None,
-            clone: None,
-            digest: None,
-            resubmit: None,
-            recirculate: None,
-            truncate: carried.truncate,
-            failed: None,
-            drop_port: u64::from(self.drop_port),
-            steps: self.max_steps,
-        }
+        carried.pass(data, self.now_us, self.config)
     }
 
     fn run<const TRACED: bool>(&mut self, pass: &mut Pass<'_>, stage: Stage) {
@@ -240,7 +251,9 @@ impl Drive<'_> {
             program: self.program,
             code,
             state: self.state,
-            machine: self.machine,
+            file: &mut *self.machine.file,
+            key: &mut self.machine.key,
+            scratch: &mut self.machine.scratch,
             trace: self.trace,
         };
         run.run::<TRACED>(pass, start);
@@ -284,7 +297,7 @@ impl Drive<'_> {
         if pass.failed.take().is_some() {
             // The parser's only failures are its loops and assertions.
             pass.parser_error = Some(self.program.error_codes.parser_timeout);
-            pass.steps = self.max_steps;
+            pass.steps = self.config.max_steps;
         }
         if TRACED && let Some(code) = pass.parser_error {
             let name = i64::try_from(code)
@@ -316,12 +329,7 @@ impl Drive<'_> {
                 instance,
             });
         }
-        let start = Carried {
-            cursor: 0,
-            length,
-            ingress_length: length,
-            truncate: None,
-        };
+        let start = Carried::start(length);
         let mut pass = self.pass(bytes, start);
         self.parse::<TRACED>(&mut pass);
         self.set_if(self.standard.parser_error, pass.parser_error.unwrap_or(0));
@@ -368,7 +376,7 @@ impl Drive<'_> {
             return;
         }
         let to = self.get(self.standard.egress_spec);
-        if to == u64::from(self.drop_port) {
+        if to == u64::from(self.config.drop_port) {
             self.dropped::<TRACED>(DropReason::IngressDrop, None);
             return;
         }
@@ -409,7 +417,10 @@ impl Drive<'_> {
         self.set_if(self.standard.enq_timestamp, self.now_us);
         self.set(self.standard.egress_port, u64::from(port));
         // Anything but the drop port; bmv2 takes the next one.
-        self.set(self.standard.egress_spec, u64::from(self.drop_port) + 1);
+        self.set(
+            self.standard.egress_spec,
+            u64::from(self.config.drop_port) + 1,
+        );
         self.set(self.standard.packet_length, pass.length);
         self.run::<TRACED>(pass, Stage::Egress);
         if let Some((reason, assertion)) = pass.failed {
@@ -419,7 +430,7 @@ impl Drive<'_> {
         if let Some((session, list)) = pass.clone.take() {
             self.clone_egress::<TRACED>(pass, data, session, list);
         }
-        if self.get(self.standard.egress_spec) == u64::from(self.drop_port) {
+        if self.get(self.standard.egress_spec) == u64::from(self.config.drop_port) {
             self.dropped::<TRACED>(DropReason::EgressDrop, None);
             return;
         }
@@ -455,13 +466,9 @@ impl Drive<'_> {
 
     /// Valid headers in order, then what the parser left, cut if asked for.
     fn deparse(&mut self, pass: &Pass<'_>, frame: &mut Vec<u8>) {
-        let mut writer = Writer::new(frame);
-        for header in &self.program.deparse {
-            let wire = &self.program.wires[usize::from(*header)];
-            external::emit(&mut writer, &self.machine.file, wire, pass.data);
-        }
-        writer.finish();
-        frame.extend_from_slice(&pass.data[pass.cursor..]);
+        let file = &*self.machine.file;
+        let (program, headers) = (self.program, &self.program.deparse);
+        external::deparse(file, program, headers, pass.data, pass.cursor, frame);
         if let Some(limit) = pass.truncate {
             frame.truncate(limit);
         }

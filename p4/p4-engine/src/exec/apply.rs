@@ -1,15 +1,16 @@
 //! Applying a table: key, lookup, counter, arguments, and where to go on.
 
-use super::{Machine, Pass, Run, external};
-use crate::ir::{NOWHERE, Pc, TableCode};
+use super::{Pass, Run, external};
+use crate::ir::{Code, NOWHERE, Pc, TableCode};
 use crate::key;
+use crate::matching::NO_ROW;
 use crate::program::{Program, TableIndex, TableInfo, TableSource};
-use crate::state::{self, RowAction, State};
+use crate::state::{self, ProfileState, RowAction, State, TableState};
 use crate::trace::{Trace, TraceEvent, TracedField};
 use crate::value::Value;
-use crate::wide::File;
+use crate::wide::Registers;
 
-impl Run<'_> {
+impl<R: Registers + ?Sized> Run<'_, R> {
     /// Returns where the code of the action is and where to go on after it.
     #[inline]
     pub(super) fn apply<const TRACED: bool>(
@@ -19,8 +20,8 @@ impl Run<'_> {
     ) -> (Pc, Pc) {
         let at = usize::from(table);
         let code = &self.code.tables[at];
-        let Machine { file, key, scratch } = &mut *self.machine;
-        let key = &mut key[..usize::from(code.key_limbs)];
+        let (file, scratch) = (&mut *self.file, &mut *self.scratch);
+        let key = &mut self.key[..usize::from(code.key_limbs)];
         pack(file, code, key);
         let State {
             tables, profiles, ..
@@ -42,39 +43,23 @@ impl Run<'_> {
                 file[usize::from(slot)] = cell.run(pass.now_us, need).number() & mask;
             }
         }
-        let chosen: Option<(usize, &[u64])> = match row {
+        match row {
             None => {
-                state.default_counter.add(bytes);
-                state
-                    .default
-                    .as_ref()
-                    .map(|default| (default.local, &default.args[..]))
-            }
-            Some(row) => {
-                state.rows.hit(row, bytes);
-                if let Some(hit) = state.hits.get_mut(row as usize) {
-                    *hit = pass.now_us;
-                }
-                let (word, args) = state.rows.action(row);
-                match RowAction::of(word) {
-                    RowAction::Call(local) => Some((local, args)),
-                    RowAction::Member(id) => member(self.program, at, profiles, id),
-                    RowAction::Group(id) => {
-                        let hash = code.selector.map_or(0, |x| {
-                            let calculation = &self.code.calculations[usize::from(x)];
-                            external::calculate(calculation, file, self.program, pass, scratch)
-                        });
-                        let profile = profile_of(self.program.table_info(TableIndex(table.into())));
-                        let spread = profile
-                            .and_then(|profile| profiles[profile].groups.get(&id))
-                            .map_or(&[][..], |group| &group.spread);
-                        let pick = hash.checked_rem(spread.len() as u64);
-                        let id = pick.and_then(|at| spread.get(usize::try_from(at).ok()?));
-                        id.and_then(|id| member(self.program, at, profiles, *id))
-                    }
+                if self.program.tables()[at].counters {
+                    state.default_counter.add(bytes);
                 }
             }
-        };
+            Some(row) => state.rows.hit(row, bytes, pass.now_us),
+        }
+        let state = &tables[at];
+        let chosen = choose(
+            self.program,
+            self.code,
+            at,
+            (state, profiles),
+            row,
+            (&*file, pass, scratch),
+        );
         if TRACED {
             let shown = chosen.map(|(local, args)| (local, args.to_vec()));
             let table = TableIndex(table.into());
@@ -88,32 +73,98 @@ impl Run<'_> {
                 shown,
             );
         }
-        let Some((local, args)) = chosen else {
-            return (code.no_default, code.no_default);
-        };
-        let Some(target) = code.targets.get(local) else {
-            return (code.no_default, code.no_default);
-        };
-        let first = usize::from(target.params);
-        let limbs = usize::from(target.limbs);
-        for (to, from) in file[first..first + limbs].iter_mut().zip(args) {
-            *to = *from;
-        }
-        let next = if row.is_some() {
-            target.hit
-        } else {
-            target.miss
-        };
-        if target.action == NOWHERE {
-            (next, next)
-        } else {
-            (target.action, next)
+        bind(code, file, row.is_some(), chosen)
+    }
+
+    /// As [`Run::apply`], with the row already found and counted.
+    pub(crate) fn bind_row(&mut self, pass: &Pass<'_>, table: u16, row: u32) -> (Pc, Pc) {
+        let at = usize::from(table);
+        let code = &self.code.tables[at];
+        let row = (row != NO_ROW).then_some(row);
+        let State {
+            tables, profiles, ..
+        } = &*self.state;
+        let chosen = choose(
+            self.program,
+            self.code,
+            at,
+            (&tables[at], profiles),
+            row,
+            (&*self.file, pass, self.scratch),
+        );
+        bind(code, self.file, row.is_some(), chosen)
+    }
+}
+
+/// The action of a row or of the default, as its position among the table's actions, and its
+/// arguments.
+#[inline]
+fn choose<'s, R: Registers + ?Sized>(
+    program: &Program,
+    code: &Code,
+    table: usize,
+    (state, profiles): (&'s TableState, &'s [ProfileState]),
+    row: Option<u32>,
+    (file, pass, scratch): (&R, &Pass<'_>, &mut Vec<u8>),
+) -> Option<(usize, &'s [u64])> {
+    let Some(row) = row else {
+        let default = state.default.as_ref()?;
+        return Some((default.local, &default.args[..]));
+    };
+    let (word, args) = state.rows.action(row);
+    match RowAction::of(word) {
+        RowAction::Call(local) => Some((local, args)),
+        RowAction::Member(id) => member(program, table, profiles, id),
+        RowAction::Group(id) => {
+            let hash = code.tables[table].selector.map_or(0, |x| {
+                let calculation = &code.calculations[usize::from(x)];
+                external::calculate(calculation, file, program, pass, scratch)
+            });
+            let profile = profile_of(&program.tables()[table])?;
+            let spread = &profiles[profile].groups.get(&id)?.spread;
+            let pick = hash.checked_rem(spread.len() as u64)?;
+            let id = spread.get(usize::try_from(pick).ok()?)?;
+            member(program, table, profiles, *id)
         }
     }
 }
 
+/// Hands the arguments over; where the action's code is and where to go on after it.
 #[inline]
-fn pack(file: &File, code: &TableCode, key: &mut [u64]) {
+fn bind<R: Registers + ?Sized>(
+    code: &TableCode,
+    file: &mut R,
+    hit: bool,
+    chosen: Option<(usize, &[u64])>,
+) -> (Pc, Pc) {
+    let Some((local, args)) = chosen else {
+        return (code.no_default, code.no_default);
+    };
+    let Some(target) = code.targets.get(local) else {
+        return (code.no_default, code.no_default);
+    };
+    if let Some(copies) = &target.copies {
+        for (slot, from) in copies {
+            file[usize::from(*slot)] = from.limb(args);
+        }
+        let next = if hit { target.hit } else { target.miss };
+        return (next, next);
+    }
+    let first = usize::from(target.params);
+    let limbs = usize::from(target.limbs);
+    for (to, from) in (first..first + limbs).zip(args) {
+        file[to] = *from;
+    }
+    let next = if hit { target.hit } else { target.miss };
+    if target.action == NOWHERE {
+        (next, next)
+    } else {
+        (target.action, next)
+    }
+}
+
+#[inline]
+fn pack<R: Registers + ?Sized>(file: &R, code: &TableCode, key: &mut [u64]) {
     key.fill(0);
     for one in &code.moves {
         let value = file[usize::from(one.src)] & one.mask;
@@ -141,7 +192,7 @@ fn profile_of(info: &TableInfo) -> Option<usize> {
 fn member<'s>(
     program: &Program,
     table: usize,
-    profiles: &'s [state::ProfileState],
+    profiles: &'s [ProfileState],
     id: u32,
 ) -> Option<(usize, &'s [u64])> {
     let info = &program.tables()[table];

@@ -1,9 +1,9 @@
 //! Operations on several limbs and on elements found at run time.
 
 use crate::ir::{Code, Deposit, Op, Slot};
-use crate::wide::{self, File};
+use crate::wide::{self, Registers};
 
-pub(super) fn wide(file: &mut File, code: &Code, op: Op) {
+pub(crate) fn wide<R: Registers + ?Sized>(file: &mut R, code: &Code, op: Op) {
     match op {
         Op::CopyN { d, a, n } => wide::copy(file, d, a, n),
         Op::AddN { d, a, b, n } => wide::add(file, d, a, b, n),
@@ -53,13 +53,13 @@ pub(super) fn wide(file: &mut File, code: &Code, op: Op) {
 }
 
 /// The slot of element `i` of an access.
-fn element(file: &File, code: &Code, x: u16, i: u16) -> Option<u16> {
+fn element<R: Registers + ?Sized>(file: &R, code: &Code, x: u16, i: u16) -> Option<u16> {
     let index = usize::try_from(file[usize::from(i)]).ok()?;
     code.accesses[usize::from(x)].get(index).copied()
 }
 
 /// Puts a value together; none of the sources lies in it.
-pub(super) fn pack(file: &mut File, parts: &[Deposit], d: Slot, n: u16) {
+pub(super) fn pack<R: Registers + ?Sized>(file: &mut R, parts: &[Deposit], d: Slot, n: u16) {
     for limb in 0..n {
         file[usize::from(d.wrapping_add(limb))] = 0;
     }

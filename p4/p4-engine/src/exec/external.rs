@@ -2,18 +2,20 @@
 
 use super::headers::{varbit_at, varbit_bits};
 use super::{Flow, Pass, Run};
-use crate::bits::Writer;
+use smallvec::SmallVec;
+
+use crate::bits::{self, Writer};
 use crate::hash;
-use crate::ir::{CalculationCode, CalculationInput, Op, Slot};
+use crate::ir::{CalculationCode, CalculationInput, MAX_WORDS, Op, Slot};
 use crate::program::Program;
 use crate::trace::{DropReason, TraceEvent};
 use crate::value::Value;
-use crate::wide::File;
+use crate::wide::Registers;
 use crate::wire::HeaderWire;
 
-impl Run<'_> {
-    pub(super) fn external<const TRACED: bool>(&mut self, pass: &mut Pass<'_>, op: Op) -> Flow {
-        let file = &mut *self.machine.file;
+impl<R: Registers + ?Sized> Run<'_, R> {
+    pub(crate) fn external<const TRACED: bool>(&mut self, pass: &mut Pass<'_>, op: Op) -> Flow {
+        let file = &mut *self.file;
         match op {
             Op::Count { counter, i } => {
                 let index = file[usize::from(i)];
@@ -75,13 +77,13 @@ impl Run<'_> {
             }
             Op::Calculate { d, x } => {
                 let code = &self.code.calculations[usize::from(x)];
-                let scratch = &mut self.machine.scratch;
+                let scratch = &mut *self.scratch;
                 let sum = calculate(code, file, self.program, pass, scratch);
                 file[usize::from(d)] = sum;
             }
             Op::Hash { d, base, x, size } => {
                 let code = &self.code.calculations[usize::from(x)];
-                let scratch = &mut self.machine.scratch;
+                let scratch = &mut *self.scratch;
                 let sum = calculate(code, file, self.program, pass, scratch);
                 let size = file[usize::from(size)].max(1);
                 file[usize::from(d)] = (sum % size).wrapping_add(file[usize::from(base)]);
@@ -136,7 +138,7 @@ impl Run<'_> {
             match args.next() {
                 Some((slot, limbs)) => {
                     let at = usize::from(*slot);
-                    let value = Value::from_limbs(&self.machine.file[at..at + usize::from(*limbs)]);
+                    let value = number(&*self.file, at, *limbs);
                     match value.as_u128() {
                         Some(number) => text.push_str(&number.to_string()),
                         None => text.push_str(&value.to_string()),
@@ -152,9 +154,9 @@ impl Run<'_> {
 }
 
 /// The result of a hash or checksum over the current fields.
-pub(super) fn calculate(
+pub(crate) fn calculate<R: Registers + ?Sized>(
     code: &CalculationCode,
-    file: &File,
+    file: &R,
     program: &Program,
     pass: &Pass<'_>,
     scratch: &mut Vec<u8>,
@@ -168,8 +170,27 @@ pub(super) fn calculate(
         let terms = sum
             .terms
             .iter()
-            .map(|(slot, by)| hash::term_of(file[usize::from(*slot)], *by));
+            .map(|(slot, by, _)| hash::term_of(file[usize::from(*slot)], *by));
         return u64::from(hash::fold16(terms.fold(sum.constant, u64::wrapping_add)));
+    }
+    if let Some(words) = &code.words
+        && words
+            .guards
+            .iter()
+            .all(|guard| file[usize::from(*guard)] != 0)
+    {
+        let mut limbs = [0u64; MAX_WORDS];
+        let limbs = &mut limbs[..words.constants.len()];
+        limbs.copy_from_slice(&words.constants);
+        for part in &words.parts {
+            let value = file[usize::from(part.src)];
+            limbs[usize::from(part.limb)] |= if part.shift >= 0 {
+                value << part.shift
+            } else {
+                value >> -part.shift
+            };
+        }
+        return code.algorithm.of_words(limbs, words.bytes);
     }
     scratch.clear();
     let mut writer = Writer::new(scratch);
@@ -216,8 +237,14 @@ pub(super) fn calculate(
     code.algorithm.compute(scratch)
 }
 
+/// The number that lies in consecutive slots.
+fn number<R: Registers + ?Sized>(file: &R, at: usize, limbs: u16) -> Value {
+    let limbs: SmallVec<[u64; 4]> = (at..at + usize::from(limbs)).map(|at| file[at]).collect();
+    Value::from_limbs(&limbs)
+}
+
 /// Appends a field, most significant limb first.
-fn field(writer: &mut Writer<'_>, file: &File, src: Slot, bits: u16) {
+fn field<R: Registers + ?Sized>(writer: &mut Writer<'_>, file: &R, src: Slot, bits: u16) {
     let top = bits.div_ceil(64).saturating_sub(1);
     for limb in (0..=top).rev() {
         let width = (bits - limb * 64).min(64);
@@ -228,10 +255,88 @@ fn field(writer: &mut Writer<'_>, file: &File, src: Slot, bits: u16) {
     }
 }
 
+/// Appends the valid ones of these headers in order, then what the parser left.
+pub(crate) fn deparse<R: Registers + ?Sized>(
+    file: &R,
+    program: &Program,
+    headers: &[u16],
+    data: &[u8],
+    cursor: usize,
+    frame: &mut Vec<u8>,
+) {
+    let wire = |header: &u16| &program.wires[usize::from(*header)];
+    let rest = data.get(cursor..).unwrap_or_default();
+    // Where the headers lie as they did when they came, one after the other up to the rest, all
+    // of it is one copy.
+    let mut start = usize::MAX;
+    let mut end = usize::MAX;
+    let together = headers.iter().map(wire).all(|wire| {
+        if file[usize::from(wire.valid)] == 0 {
+            return true;
+        }
+        let Some((origin, _)) = &wire.origin else {
+            return false;
+        };
+        let Ok(at) = usize::try_from(file[usize::from(*origin)].wrapping_sub(1)) else {
+            return false;
+        };
+        if start == usize::MAX {
+            start = at;
+        } else if at != end {
+            return false;
+        }
+        end = at.saturating_add(wire.fixed_bits as usize / 8);
+        at != usize::MAX
+    });
+    if together
+        && end == cursor
+        && let Some(bytes) = data.get(start..)
+    {
+        let base = frame.len();
+        frame.extend_from_slice(bytes);
+        let mut at = base * 8;
+        for wire in headers.iter().map(wire) {
+            if file[usize::from(wire.valid)] == 0 {
+                continue;
+            }
+            for part in wire.origin.iter().flat_map(|(_, patches)| patches) {
+                let value = file[usize::from(part.slot)];
+                bits::write(frame, at + part.at as usize, usize::from(part.bits), value);
+            }
+            at += wire.fixed_bits as usize;
+        }
+        return;
+    }
+    let mut writer = Writer::new(frame);
+    for header in headers {
+        emit(&mut writer, file, wire(header), data);
+    }
+    writer.finish();
+    frame.extend_from_slice(rest);
+}
+
 /// Appends a header, if it is valid.
 #[inline]
-pub(crate) fn emit(writer: &mut Writer<'_>, file: &File, wire: &HeaderWire, data: &[u8]) {
+pub(crate) fn emit<R: Registers + ?Sized>(
+    writer: &mut Writer<'_>,
+    file: &R,
+    wire: &HeaderWire,
+    data: &[u8],
+) {
     if file[usize::from(wire.valid)] == 0 {
+        return;
+    }
+    if let Some((origin, patches)) = &wire.origin
+        && let Some(start) = file[usize::from(*origin)].checked_sub(1)
+        && let Ok(start) = usize::try_from(start)
+    {
+        let bytes = wire.fixed_bits as usize / 8;
+        writer.copy_and_patch(data.get(start..start + bytes).unwrap_or_default(), |copy| {
+            for part in patches {
+                let value = file[usize::from(part.slot)];
+                bits::write(copy, part.at as usize, usize::from(part.bits), value);
+            }
+        });
         return;
     }
     let Some((before, slot)) = wire.varbit else {

@@ -5,11 +5,11 @@ use crate::bits;
 use crate::ir::{Op, SelectCase, SelectCode, SelectPart, Slot};
 use crate::trace::TraceEvent;
 use crate::value::Value;
-use crate::wide::File;
+use crate::wide::Registers;
 use crate::wire::HeaderWire;
 
-impl Run<'_> {
-    pub(super) fn parse<const TRACED: bool>(&mut self, pass: &mut Pass<'_>, op: Op) -> Flow {
+impl<R: Registers + ?Sized> Run<'_, R> {
+    pub(crate) fn parse<const TRACED: bool>(&mut self, pass: &mut Pass<'_>, op: Op) -> Flow {
         match op {
             Op::Extract { h } => self.extract::<TRACED>(pass, h),
             Op::ExtractNext { stack } => match self.next_header(pass, stack) {
@@ -32,7 +32,7 @@ impl Run<'_> {
                 }
             }
             Op::Advance { a } => {
-                let bits = self.machine.file[usize::from(a)];
+                let bits = self.file[usize::from(a)];
                 if !bits.is_multiple_of(8) {
                     return self.fail(pass, self.program.error_codes.parser_invalid_argument);
                 }
@@ -51,12 +51,12 @@ impl Run<'_> {
                     return self.fail(pass, self.program.error_codes.packet_too_short);
                 }
                 let start = pass.cursor * 8 + usize::from(at);
-                read_wide(&mut self.machine.file, d, pass.data, start, bits);
+                read_wide(&mut *self.file, d, pass.data, start, bits);
                 Flow::Next
             }
             Op::Verify { c, e } => {
-                if self.machine.file[usize::from(c)] == 0 {
-                    let code = self.machine.file[usize::from(e)];
+                if self.file[usize::from(c)] == 0 {
+                    let code = self.file[usize::from(e)];
                     return self.fail(pass, code);
                 }
                 Flow::Next
@@ -86,11 +86,14 @@ impl Run<'_> {
         if pass.data.len() - pass.cursor < bytes {
             return self.fail(pass, program.error_codes.packet_too_short);
         }
-        let file = &mut *self.machine.file;
+        let file = &mut *self.file;
         let start = pass.cursor * 8;
-        for part in &wire.parts {
+        for part in &wire.wanted {
             let value = bits::read(pass.data, start + part.at as usize, usize::from(part.bits));
             file[usize::from(part.slot)] = value;
+        }
+        if let Some((origin, _)) = &wire.origin {
+            file[usize::from(*origin)] = pass.cursor as u64 + 1;
         }
         set_valid(file, wire);
         if TRACED {
@@ -110,7 +113,7 @@ impl Run<'_> {
     ) -> Flow {
         let program = self.program;
         let wire = &program.wires[usize::from(h)];
-        let length = self.machine.file[usize::from(len)];
+        let length = self.file[usize::from(len)];
         if !length.is_multiple_of(8) {
             return self.fail(pass, program.error_codes.parser_invalid_argument);
         }
@@ -127,7 +130,7 @@ impl Run<'_> {
         let (Ok(bytes), Ok(length)) = (bytes, length) else {
             return Flow::Stop;
         };
-        let file = &mut *self.machine.file;
+        let file = &mut *self.file;
         let start = pass.cursor * 8;
         let (before, slot) = wire.varbit.unwrap_or((wire.parts.len(), wire.base));
         let mut varbit_at = start;
@@ -162,7 +165,7 @@ impl Run<'_> {
             Some(len) => self.extract_varbit::<TRACED>(pass, h, len),
         };
         if matches!(flow, Flow::Next) {
-            self.machine.file[usize::from(next)] += 1;
+            self.file[usize::from(next)] += 1;
         }
         flow
     }
@@ -189,11 +192,11 @@ impl Run<'_> {
     }
 
     fn element<'b>(&self, list: &'b [u16], next: Slot) -> Option<&'b u16> {
-        let index = usize::try_from(self.machine.file[usize::from(next)]).ok()?;
+        let index = usize::try_from(self.file[usize::from(next)]).ok()?;
         list.get(index)
     }
 
-    fn select(&mut self, pass: &Pass<'_>, select: &SelectCode) -> crate::ir::Pc {
+    pub(crate) fn select(&mut self, pass: &Pass<'_>, select: &SelectCode) -> crate::ir::Pc {
         if select.limbs == 1 {
             let mut key = 0u64;
             for part in &select.parts {
@@ -254,7 +257,7 @@ impl Run<'_> {
 
     /// Limb `limb` of a part of a select key, counted from the least significant.
     fn part(&self, pass: &Pass<'_>, part: SelectPart, limb: u16) -> u64 {
-        let file = &*self.machine.file;
+        let file = &*self.file;
         match part {
             SelectPart::Slot { src, .. } => file[usize::from(src.wrapping_add(limb))],
             SelectPart::Last { access, next, .. } => {
@@ -307,15 +310,18 @@ impl Run<'_> {
         })
     }
 
-    pub(super) fn header(&mut self, pass: &mut Pass<'_>, op: Op) {
+    pub(crate) fn header(&mut self, pass: &mut Pass<'_>, op: Op) {
         let program = self.program;
-        let file = &mut *self.machine.file;
+        let file = &mut *self.file;
         match op {
             Op::SetValid { h } => {
                 let wire = &program.wires[usize::from(h)];
                 if file[usize::from(wire.valid)] == 0 {
                     let base = usize::from(wire.base);
-                    file[base..base + usize::from(wire.limbs)].fill(0);
+                    (base..base + usize::from(wire.limbs)).for_each(|slot| file[slot] = 0);
+                    if let Some((origin, _)) = &wire.origin {
+                        file[usize::from(*origin)] = 0;
+                    }
                     set_valid(file, wire);
                     pass.length = pass.length.wrapping_add(u64::from(wire.fixed_bits / 8));
                 }
@@ -397,7 +403,12 @@ impl Run<'_> {
     }
 }
 
-fn copy_header(file: &mut File, program: &crate::program::Program, d: u16, a: u16) {
+fn copy_header<R: Registers + ?Sized>(
+    file: &mut R,
+    program: &crate::program::Program,
+    d: u16,
+    a: u16,
+) {
     let (to, from) = (
         &program.wires[usize::from(d)],
         &program.wires[usize::from(a)],
@@ -411,7 +422,7 @@ fn copy_header(file: &mut File, program: &crate::program::Program, d: u16, a: u1
 }
 
 #[inline]
-fn set_valid(file: &mut File, wire: &HeaderWire) {
+fn set_valid<R: Registers + ?Sized>(file: &mut R, wire: &HeaderWire) {
     file[usize::from(wire.valid)] = 1;
     for rival in &wire.rivals {
         file[usize::from(*rival)] = 0;
@@ -419,16 +430,16 @@ fn set_valid(file: &mut File, wire: &HeaderWire) {
 }
 
 /// Bits of a varbit field.
-pub(crate) fn varbit_bits(file: &File, slot: Slot) -> usize {
+pub(crate) fn varbit_bits<R: Registers + ?Sized>(file: &R, slot: Slot) -> usize {
     (file[usize::from(slot)] & 0xffff_ffff) as usize
 }
 
 /// Bit offset of a varbit field in the packet.
-pub(crate) fn varbit_at(file: &File, slot: Slot) -> usize {
+pub(crate) fn varbit_at<R: Registers + ?Sized>(file: &R, slot: Slot) -> usize {
     (file[usize::from(slot)] >> 32) as usize
 }
 
-fn same_bits(file: &File, data: &[u8], x: Slot, y: Slot) -> bool {
+fn same_bits<R: Registers + ?Sized>(file: &R, data: &[u8], x: Slot, y: Slot) -> bool {
     let bits = varbit_bits(file, x);
     if bits != varbit_bits(file, y) {
         return false;
@@ -441,7 +452,7 @@ fn same_bits(file: &File, data: &[u8], x: Slot, y: Slot) -> bool {
 }
 
 /// Reads a number of any width into consecutive slots.
-fn read_wide(file: &mut File, d: Slot, data: &[u8], start: usize, bits: u16) {
+fn read_wide<R: Registers + ?Sized>(file: &mut R, d: Slot, data: &[u8], start: usize, bits: u16) {
     let mut end = start + usize::from(bits);
     let mut slot = d;
     while end > start {

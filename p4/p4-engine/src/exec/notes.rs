@@ -3,8 +3,9 @@
 use super::Run;
 use crate::ir::Note;
 use crate::trace::TraceEvent;
+use crate::wide::Registers;
 
-impl Run<'_> {
+impl<R: Registers + ?Sized> Run<'_, R> {
     pub(super) fn note(&mut self, x: u32) {
         let event = match &self.code.notes[x as usize] {
             Note::State(name) => TraceEvent::ParserState { name: name.clone() },

@@ -5,7 +5,9 @@ use crate::error::LoadError;
 use crate::expr;
 use crate::hash::Algorithm;
 use crate::hash::term_of;
-use crate::ir::{CalculationCode, CalculationInput, FieldListCode, SumCode};
+use crate::ir::{
+    CalculationCode, CalculationInput, Deposit, FieldListCode, MAX_WORDS, SumCode, WordsCode,
+};
 use crate::json::{FieldList, Location, Typed};
 use crate::lower::Context;
 
@@ -33,6 +35,7 @@ pub(super) fn calculate(
         inputs: Vec::new(),
         payload: false,
         sum: None,
+        words: None,
     };
     for input in input {
         match input.kind.as_str() {
@@ -87,6 +90,9 @@ pub(super) fn calculate(
     if algorithm == Algorithm::Csum16 && !code.payload {
         code.sum = sum(&code.inputs);
     }
+    if algorithm.takes_words() && !code.payload {
+        code.words = words(&code.inputs);
+    }
     Ok(code)
 }
 
@@ -113,7 +119,8 @@ fn sum(inputs: &[CalculationInput]) -> Option<SumCode> {
                 }
                 for limb in (0..bits.div_ceil(64)).rev() {
                     end += u32::from((bits - limb * 64).min(64));
-                    code.terms.push((src + limb, shift(end)));
+                    let wide = bits - limb * 64 > 32;
+                    code.terms.push((src + limb, shift(end), wide));
                 }
             }
             CalculationInput::Constant { value, bits } => {
@@ -129,6 +136,67 @@ fn sum(inputs: &[CalculationInput]) -> Option<SumCode> {
         }
     }
     Some(code)
+}
+
+/// The bytes as limbs, if every field's place is known and they are whole bytes, not too many.
+fn words(inputs: &[CalculationInput]) -> Option<WordsCode> {
+    let mut code = WordsCode {
+        guards: Vec::new(),
+        parts: Vec::new(),
+        constants: vec![0; MAX_WORDS],
+        bytes: 0,
+    };
+    // From the end: the last input is least significant.
+    let mut at = 0usize;
+    for input in inputs.iter().rev() {
+        let bits = match input {
+            CalculationInput::Field {
+                src,
+                bits,
+                varbit: false,
+                guard,
+            } => {
+                if !code.guards.contains(guard) {
+                    code.guards.push(*guard);
+                }
+                for limb in 0..bits.div_ceil(64) {
+                    let width = usize::from((bits - limb * 64).min(64));
+                    let bit = at + usize::from(limb) * 64;
+                    let low = i8::try_from(bit % 64).unwrap_or(0);
+                    let mut part = Deposit {
+                        src: src + limb,
+                        limb: u16::try_from(bit / 64).unwrap_or(u16::MAX),
+                        shift: low,
+                    };
+                    code.parts.push(part);
+                    if bit % 64 + width > 64 {
+                        part.limb += 1;
+                        part.shift = low - 64;
+                        code.parts.push(part);
+                    }
+                }
+                *bits
+            }
+            CalculationInput::Constant { value, bits } => {
+                for bit in 0..usize::from(*bits) {
+                    let own = value.limb(bit / 64) >> (bit % 64) & 1;
+                    let to = at + bit;
+                    *code.constants.get_mut(to / 64)? |= own << (to % 64);
+                }
+                *bits
+            }
+            CalculationInput::Field { varbit: true, .. } | CalculationInput::Header(_) => {
+                return None;
+            }
+        };
+        at += usize::from(bits);
+        if at > MAX_WORDS * 64 {
+            return None;
+        }
+    }
+    code.constants.truncate(at.div_ceil(64));
+    code.bytes = at / 8;
+    (at.is_multiple_of(8) && at > 0).then_some(code)
 }
 
 /// Field lists in the order of the context: the empty one, the JSON's, then the digests.

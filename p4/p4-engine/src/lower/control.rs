@@ -232,7 +232,7 @@ fn one_table<'a>(
     let place = format!("table {}", table.name);
     let code = table_code(context, program, builder, actions, labels, table, info);
     let code = code.map_err(|fault| fault.at(&place, location()))?;
-    let only = code.targets.first().copied();
+    let only = code.targets.first().map(|target| target.miss);
     codes[index.position()] = Some(code);
     if let Some(action) = constant_call(context, info) {
         // A call that p4c wrapped into a table: straight code.
@@ -245,7 +245,7 @@ fn one_table<'a>(
             Some(next) => Ok(Some(next)),
             None => {
                 builder.emit(Op::Jump {
-                    to: only.map_or(labels.end, |target| target.miss),
+                    to: only.unwrap_or(labels.end),
                 });
                 Ok(None)
             }
@@ -300,6 +300,7 @@ fn table_code(
             miss: if by_result { miss.unwrap_or(base) } else { own },
             params: code.params,
             limbs: code.limbs,
+            copies: None,
         });
     }
     let meter = match info.meter {

@@ -74,7 +74,7 @@ impl Engine {
         let grouped = state
             .groups
             .values()
-            .any(|group| group.spread.contains(&member));
+            .any(|group| group.config.members.iter().any(|one| one.member == member));
         if grouped || self.referred(profile, RowAction::Member(member)) {
             return Err(ControlError::InUse { what });
         }
@@ -100,27 +100,67 @@ impl Engine {
             return Err(ControlError::Invalid { what });
         }
         let state = &mut self.state.profiles[profile.position()];
-        let mut spread = Vec::new();
+        let mut room = MAX_SPREAD;
         for one in &members.members {
             if !state.members.contains_key(&one.member) {
                 let what = format!("Member {} of profile {}", one.member, info.name);
                 return Err(ControlError::NotFound { what });
             }
             let weight = usize::try_from(one.weight).unwrap_or(usize::MAX);
-            if one.weight == 0 || weight > MAX_SPREAD - spread.len() {
+            if one.weight == 0 || weight > room {
                 let what = format!("Weights of group {group} are zero or exceed {MAX_SPREAD}");
                 return Err(ControlError::Invalid { what });
             }
-            spread.extend(std::iter::repeat_n(one.member, weight));
+            room -= weight;
         }
-        state.groups.insert(
-            group,
-            Group {
-                config: members,
-                spread,
-            },
-        );
+        let old = state.groups.remove(&group).unwrap_or_default();
+        let kept = |member: &u32| members.members.iter().any(|one| one.member == *member);
+        let mut new = Group {
+            disabled: old.disabled.into_iter().filter(kept).collect(),
+            config: members,
+            spread: old.spread,
+        };
+        new.respread();
+        state.groups.insert(group, new);
         Ok(())
+    }
+
+    /// Lets a member of a group have packets or not, as the watch port of P4Runtime (clause 9.2.2)
+    /// asks for. The group's configuration stays; with no enabled member its packets run no action.
+    ///
+    /// # Errors
+    /// `NotFound` for a missing group or a member that is not in it.
+    pub fn set_member_enabled(
+        &mut self,
+        profile: ProfileIndex,
+        group: u32,
+        member: u32,
+        enabled: bool,
+    ) -> Result<(), ControlError> {
+        let name = &self.program.profiles()[profile.position()].name;
+        let groups = &mut self.state.profiles[profile.position()].groups;
+        let found = groups
+            .get_mut(&group)
+            .filter(|group| group.config.members.iter().any(|one| one.member == member));
+        let found = found.ok_or_else(|| ControlError::NotFound {
+            what: format!("Member {member} of group {group} of profile {name}"),
+        })?;
+        if enabled {
+            found.disabled.remove(&member);
+        } else {
+            found.disabled.insert(member);
+        }
+        found.respread();
+        Ok(())
+    }
+
+    /// True if a member of a group has packets; false if it or the group is not there.
+    #[must_use]
+    pub fn member_enabled(&self, profile: ProfileIndex, group: u32, member: u32) -> bool {
+        let groups = &self.state.profiles[profile.position()].groups;
+        groups
+            .get(&group)
+            .is_some_and(|group| group.spread.contains(&member))
     }
 
     /// A group of an action selector.
