@@ -51,8 +51,6 @@ pub struct Engine {
     state: State,
     machine: Machine,
     jobs: VecDeque<forward::Job>,
-    /// Time of the control operations, in microseconds on the clock of [`Engine::process`].
-    now_us: u64,
 }
 
 impl Engine {
@@ -68,7 +66,6 @@ impl Engine {
             state,
             machine,
             jobs: VecDeque::new(),
-            now_us: 0,
         };
         for (table, entry) in &program.initial {
             // Checked when the program was loaded; of two equal entries the first counts.
@@ -90,12 +87,6 @@ impl Engine {
     #[must_use]
     pub fn config(&self) -> &EngineConfig {
         &self.config
-    }
-
-    /// Tells the time to control operations: entries that are written from now on count as hit now
-    /// ([`Engine::last_hit`]). Microseconds on the clock of [`Engine::process`].
-    pub fn set_now(&mut self, now_us: u64) {
-        self.now_us = now_us;
     }
 
     /// Takes one packet through the program; what it causes is appended to `out`.

@@ -227,34 +227,6 @@ fn the_default_action_has_a_meter_of_its_own() {
 }
 
 #[test]
-fn the_last_hit_of_an_entry_is_known_where_the_table_asks_for_it() {
-    let json = EXTERNS.replace("\"support_timeout\" : false", "\"support_timeout\" : true");
-    let mut engine = Engine::new(
-        Arc::new(Program::load(&json).unwrap()),
-        EngineConfig::default(),
-    );
-    let table = engine.program().table("In.limited").unwrap();
-    let action = engine.program().table_action(table, "In.metered").unwrap();
-    let call = EntryAction::Call(ActionCall {
-        action,
-        args: Vec::new(),
-    });
-    engine.set_now(7);
-    let entry = insert(&mut engine, "In.limited", 1, call.clone()).unwrap();
-    assert_eq!(engine.last_hit(table, entry), Some(7));
-    result_at(&mut engine, 9, &packet(8, 2, 0));
-    assert_eq!(engine.last_hit(table, entry), Some(7));
-    result_at(&mut engine, 11, &packet(8, 1, 0));
-    assert_eq!(engine.last_hit(table, entry), Some(11));
-    engine.delete(table, entry).unwrap();
-    assert_eq!(engine.last_hit(table, entry), None);
-
-    let mut engine = self::engine();
-    let entry = insert(&mut engine, "In.limited", 1, call).unwrap();
-    assert_eq!(engine.last_hit(table, entry), None);
-}
-
-#[test]
 fn a_selector_spreads_flows_by_weight_and_keeps_each_flow() {
     let mut engine = engine();
     let profile = engine.program().profile("In.choose").unwrap();
@@ -354,10 +326,12 @@ fn an_entry_knows_when_it_was_last_hit() {
     insert(&mut engine, "In.started", 7, action).unwrap();
     let find = |engine: &Engine, key| engine.find(table, &exact(key), 0).unwrap().unwrap();
     let (one, two) = (find(&engine, 6), find(&engine, 7));
-    assert_eq!(engine.last_hit(table, one), Some(0));
+    assert_eq!(engine.entry_last_hit(table, one), Some(0));
+    engine.touch_entry(table, one, 50).unwrap();
+    assert_eq!(engine.entry_last_hit(table, one), Some(50));
     result_at(&mut engine, 700, &packet(10, 6, 0));
-    assert_eq!(engine.last_hit(table, one), Some(700));
-    assert_eq!(engine.last_hit(table, two), Some(0));
+    assert_eq!(engine.entry_last_hit(table, one), Some(700));
+    assert_eq!(engine.entry_last_hit(table, two), Some(0));
     // In a batch as well.
     let packet = packet(10, 7, 0);
     let batch = [Packet {
@@ -365,14 +339,14 @@ fn an_entry_knows_when_it_was_last_hit() {
         bytes: &packet,
     }; 40];
     engine.process_batch(&batch, 900, &mut Outputs::new());
-    assert_eq!(engine.last_hit(table, two), Some(900));
+    assert_eq!(engine.entry_last_hit(table, two), Some(900));
     // The next entry in its place starts anew.
     engine.delete(table, two).unwrap();
-    assert_eq!(engine.last_hit(table, two), None);
+    assert_eq!(engine.entry_last_hit(table, two), None);
     let action = call(&engine);
     insert(&mut engine, "In.started", 8, action).unwrap();
     let three = find(&engine, 8);
-    assert_eq!(engine.last_hit(table, three), Some(0));
+    assert_eq!(engine.entry_last_hit(table, three), Some(0));
 }
 
 #[test]

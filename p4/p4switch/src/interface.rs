@@ -11,10 +11,12 @@ mod ring;
 mod tests;
 
 use std::{
+    collections::BTreeSet,
     io,
     os::fd::{AsFd, BorrowedFd},
 };
 
+use nix::net::if_::InterfaceFlags;
 use thiserror::Error;
 
 use self::offload::finish;
@@ -73,13 +75,6 @@ impl Interface {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
-    }
-
-    /// Whether frames can leave by it, as far as the system knows.
-    pub(crate) fn is_up(&self) -> bool {
-        let state = std::fs::read_to_string(format!("/sys/class/net/{}/operstate", self.name));
-        // Interfaces without a link, such as tunnels, say "unknown".
-        state.is_ok_and(|state| matches!(state.trim(), "up" | "unknown"))
     }
 
     pub(crate) fn socket(&self) -> Option<BorrowedFd<'_>> {
@@ -151,6 +146,13 @@ impl Interface {
         let (interface, port) = (&self.name, self.port);
         tracing::debug!(interface, port, %error, "Interface gave an error");
     }
+}
+
+/// The interfaces by which frames can leave, as far as the system knows; `None` if it does not say.
+pub(crate) fn running() -> Option<BTreeSet<String>> {
+    let all = nix::ifaddrs::getifaddrs().ok()?;
+    let running = all.filter(|one| one.flags.contains(InterfaceFlags::IFF_RUNNING));
+    Some(running.map(|one| one.interface_name).collect())
 }
 
 fn index_of(name: &str) -> Option<u32> {

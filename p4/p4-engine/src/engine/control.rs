@@ -58,7 +58,6 @@ impl Engine {
                 .resize(state.meters.len().max(at + 1), Meter::default());
             state.meters[at] = Meter::default();
         }
-        state.rows.touch(row, self.now_us);
         Ok(state.rows.handle(row))
     }
 
@@ -204,13 +203,29 @@ impl Engine {
         Ok(())
     }
 
-    /// When the entry was hit last, or written if it was not hit since; microseconds on the clock of
-    /// [`Engine::process`]. `None` if the entry is gone or its table supports no idle timeouts.
+    /// When an entry was last hit or touched, in microseconds of the clock that packets come with:
+    /// what idle timeouts (P4Runtime clause 9.1.7) are judged by. `None` if the entry is gone or the
+    /// program asks for no idle timeouts of this table.
     #[must_use]
-    pub fn last_hit(&self, table: TableIndex, handle: EntryHandle) -> Option<u64> {
-        let state = &self.state.tables[table.position()];
-        let row = state.rows.row(handle)?;
-        state.rows.seen(row)
+    pub fn entry_last_hit(&self, table: TableIndex, handle: EntryHandle) -> Option<u64> {
+        let rows = &self.state.tables[table.position()].rows;
+        rows.row(handle).and_then(|row| rows.seen(row))
+    }
+
+    /// Says that an entry was in use at this time, as when it is written: a new entry has the time
+    /// zero.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    pub fn touch_entry(
+        &mut self,
+        table: TableIndex,
+        handle: EntryHandle,
+        now_us: u64,
+    ) -> Result<(), ControlError> {
+        let row = self.row(table, handle)?;
+        self.state.tables[table.position()].rows.touch(row, now_us);
+        Ok(())
     }
 
     /// The direct counter of the default action: packets that missed.

@@ -16,7 +16,7 @@ use super::stats::Counters;
 use crate::{
     control::PortFrame,
     device::{Device, Learned},
-    interface::{Interface, ReceiveBuffers},
+    interface::{Interface, ReceiveBuffers, running},
     observe::Observer,
     pipeline::Pipeline,
     sessions::Sessions,
@@ -257,8 +257,13 @@ impl Packets {
     /// Tells the program which ports are down.
     pub(super) fn look_at_ports(&mut self) {
         let mut down = self.taken_down.clone();
-        let interfaces = self.interfaces.iter();
-        down.extend((interfaces.filter(|interface| !interface.is_up())).map(Interface::port));
+        if !self.interfaces.is_empty()
+            && let Some(running) = running()
+        {
+            let interfaces = self.interfaces.iter();
+            let dead = interfaces.filter(|interface| !running.contains(interface.name()));
+            down.extend(dead.map(Interface::port));
+        }
         if let Some(device) = &mut self.device {
             device.set_down(&down);
         }

@@ -19,7 +19,9 @@ impl Device {
     ) -> Result<EntryHandle, Failure> {
         let Some(beside) = beside else {
             self.check_style(table, &entry.action)?;
-            return Ok(self.engine.insert(table, entry)?);
+            let handle = self.engine.insert(table, entry)?;
+            self.begin(table, handle)?;
+            return Ok(handle);
         };
         let Beside {
             extra,
@@ -50,6 +52,7 @@ impl Device {
         if let Some(own) = own {
             self.selectors.own(table, handle, own);
         }
+        self.begin(table, handle)?;
         if let Some(counter) = counter {
             self.engine.set_entry_counter(table, handle, counter)?;
         }
@@ -58,6 +61,14 @@ impl Device {
         }
         self.set_extra(table, handle, extra);
         Ok(handle)
+    }
+
+    /// An entry counts as hit when it is written.
+    fn begin(&mut self, table: TableIndex, handle: EntryHandle) -> Result<(), Failure> {
+        if self.engine.program().table_info(table).idle_timeout {
+            self.engine.touch_entry(table, handle, self.idle.now_us())?;
+        }
+        Ok(())
     }
 
     pub(super) fn modify(

@@ -92,7 +92,6 @@ impl Device {
     /// Tells the device the time; operations that follow happen at it.
     pub(crate) fn set_now(&mut self, now_us: u64) {
         self.idle.now_us = now_us;
-        self.engine.set_now(now_us);
     }
 
     /// When [`Device::take_idle`] has something to look at, if ever.
@@ -132,7 +131,7 @@ impl Device {
 
     /// Microseconds since the last hit, or since the entry was written.
     pub(super) fn idle_us(&self, table: TableIndex, handle: EntryHandle) -> u64 {
-        let hit = self.engine.last_hit(table, handle).unwrap_or(0);
+        let hit = self.engine.entry_last_hit(table, handle).unwrap_or(0);
         self.idle.now_us.saturating_sub(hit)
     }
 }

@@ -19,7 +19,6 @@ impl Device {
         }
         let old = before.engine.program().clone();
         self.idle.begin_at(&before.idle);
-        self.engine.set_now(self.idle.now_us());
         self.down.clone_from(&before.down);
         // Entries refer to members, so those come first.
         for info in old.profiles() {
