@@ -106,6 +106,7 @@ struct Report {
     failed: usize,
     skipped: usize,
     remembered: usize,
+    lost: usize,
     packets: usize,
     results: Vec<Outcome>,
 }
@@ -163,6 +164,9 @@ fn try_run(args: &Args) -> Result<bool, StfError> {
                 "{remembered} differ by what bmv2 remembers of packets before"
             ))?;
         }
+        if report.lost > 0 {
+            say(&format!("bmv2 ended with {} programs", report.lost))?;
+        }
         if report.skipped > 0 {
             say(&format!("{} skipped", report.skipped))?;
         }
@@ -181,6 +185,7 @@ impl Report {
             Verdict::Failed => self.failed += 1,
             Verdict::Skipped => self.skipped += 1,
             Verdict::Remembered => self.remembered += 1,
+            Verdict::Lost => self.lost += 1,
         }
         self.packets += outcome.packets;
         self.results.push(outcome);

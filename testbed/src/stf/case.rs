@@ -33,6 +33,8 @@ pub(super) enum Verdict {
     Skipped,
     /// bmv2 differs only by what it remembers of packets before.
     Remembered,
+    /// bmv2 ended.
+    Lost,
 }
 
 impl Verdict {
@@ -43,6 +45,7 @@ impl Verdict {
             Self::Failed => "FAILED",
             Self::Skipped => "SKIP",
             Self::Remembered => "remembered",
+            Self::Lost => "bmv2 ended",
         }
     }
 }
@@ -116,6 +119,7 @@ impl Case {
                     ..self.blank(Verdict::Passed, String::new())
                 }),
                 Compared::Remembered(what) => Ok(self.blank(Verdict::Remembered, what)),
+                Compared::Lost(what) => Ok(self.blank(Verdict::Lost, what)),
             }
         })
     }

@@ -41,6 +41,8 @@ pub(super) enum Compared {
     Equal(usize),
     /// bmv2 sends something else after other packets only: the first such difference.
     Remembered(String),
+    /// bmv2 ended: at what.
+    Lost(String),
 }
 
 /// Compares both on so many packets. The error is the first difference.
@@ -66,7 +68,10 @@ pub(super) fn compare(
         let batch: Vec<PortFrame> = (0..together.min(packets - sent))
             .map(|_| packet(&mut random, &samples, &mut pool))
             .collect();
-        let difference = pair.send(&batch)?;
+        let difference = match pair.send(&batch) {
+            Ok(difference) => difference,
+            Err(lost) => return Ok(Compared::Lost(lost)),
+        };
         sent += batch.len();
         let Some(difference) = difference else {
             continue;
@@ -123,7 +128,7 @@ impl Pair {
         let came = came.map_err(|error| {
             let list = list(batch);
             format!(
-                "bmv2 is lost ({}) at one of {list}",
+                "bmv2 ended ({}) at one of {list}",
                 offload_api::error_chain(&error)
             )
         })?;
