@@ -15,7 +15,7 @@ pub enum ReadError {
     #[error("The stream cannot be read")]
     Io(#[from] io::Error),
     /// What it holds.
-    #[error("The stream is not whole")]
+    #[error(transparent)]
     Frame(#[from] FrameError),
 }
 

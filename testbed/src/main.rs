@@ -11,6 +11,7 @@ mod demo;
 mod lab;
 mod packet;
 mod progress;
+mod random;
 mod replay;
 mod stf;
 mod target;

@@ -6,11 +6,13 @@
 
 mod case;
 mod compile;
+mod fuzz;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use clap::ValueEnum;
 use serde::Serialize;
 use thiserror::Error;
 
@@ -35,6 +37,27 @@ pub(crate) struct Args {
     #[arg(long, value_name = "COMMAND")]
     p4c: Option<String>,
 
+    /// Folder with the NAME.p4, if they are not beside the scripts.
+    #[arg(long, value_name = "DIR")]
+    sources: Option<PathBuf>,
+
+    /// Besides, send random packets through the engine and through this peer (bmv2), without entries,
+    /// and compare what leaves, byte for byte.
+    #[arg(long, value_enum)]
+    against: Option<Against>,
+
+    /// The program of bmv2.
+    #[arg(long, value_name = "PROGRAM", default_value = "simple_switch_grpc")]
+    bmv2: String,
+
+    /// Packets for each program with --against.
+    #[arg(long, value_name = "N", default_value_t = 500)]
+    packets: usize,
+
+    /// Seed of those packets.
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    seed: u64,
+
     /// Only scripts whose name contains this.
     #[arg(long, value_name = "WORD")]
     only: Option<String>,
@@ -42,6 +65,13 @@ pub(crate) struct Args {
     /// One JSON document on standard output.
     #[arg(long)]
     json: bool,
+}
+
+/// With whom the engine is compared.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+enum Against {
+    /// The behavioral model's `simple_switch_grpc`.
+    Bmv2,
 }
 
 /// Why nothing was run.
@@ -75,6 +105,8 @@ struct Report {
     passed: usize,
     failed: usize,
     skipped: usize,
+    remembered: usize,
+    lost: usize,
     packets: usize,
     results: Vec<Outcome>,
 }
@@ -95,12 +127,25 @@ fn try_run(args: &Args) -> Result<bool, StfError> {
     let scripts = scripts(&args.dir, args.only.as_deref())?;
     let compiler = args.p4c.as_deref().map(Compiler::new).transpose()?;
     let programs = args.programs.as_deref().unwrap_or(&args.dir);
+    let sources = args.sources.as_deref().unwrap_or(&args.dir);
+    if args.against == Some(Against::Bmv2) && !crate::test::runs(&args.bmv2) {
+        say(&format!(
+            "SKIP comparison with bmv2: {} is not installed",
+            args.bmv2
+        ))?;
+        return Ok(true);
+    }
     let mut report = Report::default();
     let mut progress = Progress::new();
     for (index, script) in scripts.iter().enumerate() {
-        let case = Case::new(script, programs);
+        let case = Case::new(script, programs, sources);
         progress.show(|| format!("script {} of {}: {}", index + 1, scripts.len(), case.name));
-        let outcome = case.run(compiler.as_ref());
+        let outcome = match args.against {
+            None => case.run(compiler.as_ref()),
+            Some(Against::Bmv2) => {
+                case.fuzz(compiler.as_ref(), &args.bmv2, args.packets, args.seed)
+            }
+        };
         if !args.json && outcome.verdict != Verdict::Passed {
             progress.clear();
             let word = outcome.verdict.word();
@@ -113,6 +158,15 @@ fn try_run(args: &Args) -> Result<bool, StfError> {
         let text = serde_json::to_string_pretty(&report);
         say(&text.map_err(|error| StfError::Output(error.into()))?)?;
     } else {
+        if report.remembered > 0 {
+            let remembered = report.remembered;
+            say(&format!(
+                "{remembered} differ by what bmv2 remembers of packets before"
+            ))?;
+        }
+        if report.lost > 0 {
+            say(&format!("bmv2 ended with {} programs", report.lost))?;
+        }
         if report.skipped > 0 {
             say(&format!("{} skipped", report.skipped))?;
         }
@@ -130,6 +184,8 @@ impl Report {
             Verdict::Passed => self.passed += 1,
             Verdict::Failed => self.failed += 1,
             Verdict::Skipped => self.skipped += 1,
+            Verdict::Remembered => self.remembered += 1,
+            Verdict::Lost => self.lost += 1,
         }
         self.packets += outcome.packets;
         self.results.push(outcome);

@@ -9,6 +9,8 @@ mod ordinary;
 mod setup;
 mod tally;
 
+pub(crate) use setup::runs;
+
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
@@ -108,7 +110,7 @@ fn demos(root: &Path, tally: &mut Tally) {
 /// Each recorded stream with what Calico itself said.
 fn replays(root: &Path, tally: &mut Tally) {
     let streams = root.join("testbed/cases/felix-streams");
-    let bmv2 = setup::runs(BMV2);
+    let bmv2 = runs(BMV2);
     for (name, file, target) in JUDGED {
         let title = format!("replay of {name} on {target}");
         if *target == "bmv2" && !bmv2 {

@@ -34,7 +34,7 @@ pub enum FrameError {
     #[error(
         "Frame {index} at byte {offset} says that it holds {length} bytes; the limit is {limit}. \
          Either these are not Felix's frames (8 bytes of length, little endian, before each \
-         message), or the limit has to be raised"
+         message), or some of them were lost or damaged"
     )]
     Oversized {
         /// Place of the frame.

@@ -25,11 +25,12 @@ const OURS: [&str; 2] = ["ours1", "ours2"];
 const BURST: usize = 32;
 /// Packets that may be under way; some switches drop what exceeds 64 in a queue, others go faster
 /// with more. The best that loses next to nothing counts.
-const WINDOWS: [u64; 3] = [48, 192, 768];
+const WINDOWS: [u64; 4] = [16, 48, 192, 768];
 /// Share of packets that may be lost.
 const LOSS: f64 = 0.005;
-/// Without progress for this long, what is under way is lost.
-const GIVE_UP: Duration = Duration::from_millis(50);
+/// Without progress for this long, what is under way is lost: on a busy machine a switch may wait
+/// that long for its turn.
+const GIVE_UP: Duration = Duration::from_millis(200);
 
 /// The wire.
 #[derive(Debug)]
@@ -76,7 +77,7 @@ impl Wire {
         Ok(Self { socket })
     }
 
-    /// The best rate at which next to nothing is lost.
+    /// The best rate at which next to nothing is lost; where each window loses more, the best at all.
     ///
     /// # Errors
     /// The kernel refuses, or nothing comes out.
@@ -88,7 +89,7 @@ impl Wire {
     ) -> Result<Passed, BenchError> {
         // Caches and queues fill.
         self.run(frames, WINDOWS[0], each / 4)?;
-        let mut best = Passed::default();
+        let (mut best, mut lossy) = (Passed::default(), Passed::default());
         let mut sent = 0;
         for window in WINDOWS {
             let passed = self.run(frames, window, each)?;
@@ -96,9 +97,15 @@ impl Wire {
             #[expect(clippy::cast_precision_loss, reason = "a share")]
             let lost =
                 passed.sent.saturating_sub(passed.delivered) as f64 / passed.sent.max(1) as f64;
+            if passed.rate > lossy.rate {
+                lossy = passed;
+            }
             if lost <= LOSS && passed.rate > best.rate {
                 best = passed;
             }
+        }
+        if best.delivered == 0 {
+            best = lossy;
         }
         if best.delivered == 0 {
             return Err(BenchError::Silent {
@@ -130,7 +137,7 @@ impl Wire {
             }
             let under_way = sent.saturating_sub(delivered).saturating_sub(lost);
             if began.elapsed() >= time {
-                if under_way == 0 || moved.elapsed() > GIVE_UP / 2 {
+                if under_way == 0 || moved.elapsed() > GIVE_UP {
                     break;
                 }
                 continue;

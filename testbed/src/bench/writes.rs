@@ -88,6 +88,9 @@ pub(super) fn run(args: &Args, report: &mut Report) -> Result<(), BenchError> {
             let mut switch = Switch::start(peer, &[])?;
             for kind in Match::ALL {
                 for way in WAYS {
+                    if round > 0 && !report.has_time() {
+                        break;
+                    }
                     let name = format!("{} {}, {}", peer.name, kind.name(), way.name);
                     let rate = runtime.block_on(rate(&mut switch, &kinds, kind, way))?;
                     report.sample(&name, "entries/s", rate);

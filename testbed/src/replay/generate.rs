@@ -8,7 +8,6 @@
 //! same model, count and seed give the same flows.
 
 mod edges;
-mod random;
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -16,8 +15,8 @@ use std::net::IpAddr;
 use policy_model::{Flow, L4, PolicyModel, Protocol};
 
 use crate::packet::can_be_sent;
+use crate::random::{Deck, Random};
 use edges::Edges;
-use random::{Deck, Random};
 
 const MOST_SOURCE_PORTS: u16 = 256;
 

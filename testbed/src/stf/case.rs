@@ -9,6 +9,7 @@ use p4_engine::{Engine, EngineConfig, Program};
 use serde::Serialize;
 
 use super::compile::{Compiled, Compiler};
+use super::fuzz::{self, Compared};
 
 /// A script and where its program is.
 #[derive(Debug)]
@@ -17,6 +18,7 @@ pub(super) struct Case {
     pub(super) name: String,
     script: PathBuf,
     program: PathBuf,
+    source: PathBuf,
 }
 
 /// What became of a script.
@@ -29,6 +31,10 @@ pub(super) enum Verdict {
     Failed,
     /// There is nothing to run.
     Skipped,
+    /// bmv2 differs only by what it remembers of packets before.
+    Remembered,
+    /// bmv2 ended.
+    Lost,
 }
 
 impl Verdict {
@@ -38,6 +44,8 @@ impl Verdict {
             Self::Passed => "passed",
             Self::Failed => "FAILED",
             Self::Skipped => "SKIP",
+            Self::Remembered => "remembered",
+            Self::Lost => "bmv2 ended",
         }
     }
 }
@@ -61,37 +69,75 @@ pub(super) struct Outcome {
 }
 
 impl Case {
-    /// `script` with the program of its name in `programs`.
-    pub(super) fn new(script: &Path, programs: &Path) -> Self {
+    /// `script` with the program of its name in `programs`, or its source in `sources`.
+    pub(super) fn new(script: &Path, programs: &Path, sources: &Path) -> Self {
         let stem = script.file_stem().unwrap_or_default();
-        let mut json = stem.to_owned();
-        json.push(".json");
+        let named = |folder: &Path, extension: &str| {
+            let mut name = stem.to_owned();
+            name.push(extension);
+            folder.join(name)
+        };
         Self {
             name: stem.to_string_lossy().into_owned(),
             script: script.to_owned(),
-            program: programs.join(json),
+            program: named(programs, ".json"),
+            source: named(sources, ".p4"),
         }
     }
 
-    /// Runs it.
+    /// Runs its script on the engine.
     pub(super) fn run(&self, compiler: Option<&Compiler>) -> Outcome {
-        let (verdict, reason) = match self.program(compiler) {
-            Ok(Compiled::Json(json)) => match play(&json, &self.script) {
-                Ok(report) => {
-                    return Outcome {
-                        name: self.name.clone(),
-                        verdict: Verdict::Passed,
-                        reason: String::new(),
-                        packets: report.packets,
-                        frames: report.frames,
-                        counters: report.counters,
-                    };
-                }
-                Err(reason) => (Verdict::Failed, reason),
-            },
-            Ok(Compiled::NotOurs(reason)) => (Verdict::Skipped, reason),
-            Err(reason) => (Verdict::Failed, reason),
+        self.outcome(compiler, |json| {
+            let report = play(json, &self.script)?;
+            let outcome = self.blank(Verdict::Passed, String::new());
+            Ok(Outcome {
+                packets: report.packets,
+                frames: report.frames,
+                counters: report.counters,
+                ..outcome
+            })
+        })
+    }
+
+    /// Compares the engine with bmv2 on random packets.
+    pub(super) fn fuzz(
+        &self,
+        compiler: Option<&Compiler>,
+        bmv2: &str,
+        packets: usize,
+        seed: u64,
+    ) -> Outcome {
+        self.outcome(compiler, |json| {
+            let script =
+                std::fs::read_to_string(&self.script).map_err(|error| error.to_string())?;
+            let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+            let path = folder.path().join("program.json");
+            std::fs::write(&path, json).map_err(|error| error.to_string())?;
+            match fuzz::compare(bmv2, &path, &script, packets, seed)? {
+                Compared::Equal(packets) => Ok(Outcome {
+                    packets,
+                    ..self.blank(Verdict::Passed, String::new())
+                }),
+                Compared::Remembered(what) => Ok(self.blank(Verdict::Remembered, what)),
+                Compared::Lost(what) => Ok(self.blank(Verdict::Lost, what)),
+            }
+        })
+    }
+
+    fn outcome(
+        &self,
+        compiler: Option<&Compiler>,
+        judge: impl FnOnce(&str) -> Result<Outcome, String>,
+    ) -> Outcome {
+        let judged = match self.program(compiler) {
+            Ok(Compiled::Json(json)) => judge(&json),
+            Ok(Compiled::NotOurs(reason)) => return self.blank(Verdict::Skipped, reason),
+            Err(reason) => Err(reason),
         };
+        judged.unwrap_or_else(|reason| self.blank(Verdict::Failed, reason))
+    }
+
+    fn blank(&self, verdict: Verdict, reason: String) -> Outcome {
         Outcome {
             name: self.name.clone(),
             verdict,
@@ -109,7 +155,7 @@ impl Case {
             Err(error) => return Err(format!("{}: {error}", self.program.display())),
         }
         match compiler {
-            Some(compiler) => compiler.compile(&self.script.with_extension("p4")),
+            Some(compiler) => compiler.compile(&self.source),
             None => Ok(Compiled::NotOurs(format!(
                 "{} is not there; --p4c compiles it",
                 self.program.display()

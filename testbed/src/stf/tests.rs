@@ -48,7 +48,7 @@ fn scripts_pass_fail_and_are_skipped() {
     std::fs::copy(dir.path().join("good.json"), dir.path().join("broken.json")).unwrap();
     let run = |name: &str| {
         let script = dir.path().join(name).with_extension("stf");
-        Case::new(&script, dir.path()).run(None)
+        Case::new(&script, dir.path(), dir.path()).run(None)
     };
     let good = run("good");
     assert_eq!((good.verdict, good.reason.as_str()), (Verdict::Passed, ""));

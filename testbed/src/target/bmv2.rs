@@ -11,8 +11,9 @@ mod process;
 mod stream;
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use table_model::{Capability, Phase, TableSnapshot};
 
@@ -29,6 +30,9 @@ const BATCH: usize = 32;
 
 /// Time that a batch may take on a busy machine.
 const DEADLINE: Duration = Duration::from_secs(30);
+
+/// A stream that is not turned away for this long is taken.
+const READY: Duration = Duration::from_millis(60);
 
 const DEVICE_ID: u64 = 1;
 
@@ -47,7 +51,7 @@ impl Bmv2 {
     /// # Errors
     /// It cannot be started or does not answer.
     pub(crate) fn start(program: &str) -> Result<Self, TargetError> {
-        let process = Process::start(program, DEVICE_ID)?;
+        let process = Process::start(program, DEVICE_ID, None)?;
         let runtime = Arc::new(super::runtime()?);
         process.wait_until_it_answers()?;
         let device = Device::connect(
@@ -85,13 +89,77 @@ impl Bmv2 {
         }
         let mut out = vec![None; to - from];
         while !waiting.is_empty() {
-            let (id, port) = self.stream.receive(DEADLINE)?;
+            let (id, port, _) = self.stream.receive(DEADLINE)?;
             if let Some(place) = places.get(&id) {
                 out[*place] = Some(port);
             }
             waiting.remove(&id);
         }
         Ok(out)
+    }
+}
+
+/// The switch with a program of its own and nobody who programs it.
+pub(crate) struct RawBmv2 {
+    stream: PacketStream,
+    // Last, so that the stream closes before the process ends.
+    _process: Process,
+}
+
+impl RawBmv2 {
+    /// Starts `program` with this JSON.
+    ///
+    /// # Errors
+    /// It cannot be started or does not answer.
+    pub(crate) fn start(program: &str, json: &Path) -> Result<Self, TargetError> {
+        let process = Process::start(program, DEVICE_ID, Some(json))?;
+        process.wait_until_it_answers()?;
+        let runtime = Arc::new(super::runtime()?);
+        let started = Instant::now();
+        loop {
+            let mut stream = PacketStream::open(Arc::clone(&runtime), &process.packets, DEVICE_ID)?;
+            // It listens before its program is in place, and turns streams away until then.
+            match stream.receive(READY) {
+                Err(TargetError::Silent { .. }) => {
+                    return Ok(Self {
+                        stream,
+                        _process: process,
+                    });
+                }
+                Err(error) if started.elapsed() > DEADLINE => return Err(error),
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+
+    /// Sends packets and gives back what comes out: waits up to `patience` for `expected` frames, and
+    /// `quiet` for more.
+    ///
+    /// # Errors
+    /// The switch is lost.
+    pub(crate) fn exchange(
+        &mut self,
+        packets: &[(u16, Vec<u8>)],
+        expected: usize,
+        patience: Duration,
+        quiet: Duration,
+    ) -> Result<Vec<(u16, Vec<u8>)>, TargetError> {
+        for (port, bytes) in packets {
+            self.stream.send(1, *port, bytes)?;
+        }
+        let mut came = Vec::new();
+        loop {
+            let patience = if came.len() < expected {
+                patience
+            } else {
+                quiet
+            };
+            match self.stream.receive(patience) {
+                Ok((_, port, bytes)) => came.push((port, bytes)),
+                Err(TargetError::Silent { .. }) => return Ok(came),
+                Err(error) => return Err(error),
+            }
+        }
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) fn has_component(root: &Path, command: &str) -> bool {
 }
 
 /// Whether a program is installed.
-pub(super) fn runs(name: &str) -> bool {
+pub(crate) fn runs(name: &str) -> bool {
     let mut ask = Command::new(name);
     ask.arg("--version");
     succeeds(ask)

@@ -1,6 +1,7 @@
 //! The switch as a child process.
 
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -19,16 +20,25 @@ pub(super) struct Process {
 }
 
 impl Process {
-    /// Starts it.
+    /// Starts it, with a program or to wait for one.
     ///
     /// # Errors
     /// The program cannot be run.
-    pub(super) fn start(program: &str, device_id: u64) -> Result<Self, TargetError> {
+    pub(super) fn start(
+        program: &str,
+        device_id: u64,
+        json: Option<&Path>,
+    ) -> Result<Self, TargetError> {
         let (control, packets) = (free_address()?, free_address()?);
         // Two switches with one Thrift port: the later one ends after it has begun to listen.
         let thrift = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
-        let child = Command::new(program)
-            .args(["--no-p4", "--log-level", "off"])
+        let mut command = Command::new(program);
+        match json {
+            Some(json) => command.arg(json),
+            None => command.arg("--no-p4"),
+        };
+        let child = command
+            .args(["--log-level", "off"])
             .args(["--device-id", &device_id.to_string()])
             .args(["--thrift-port", &thrift.to_string()])
             .arg("--notifications-addr")

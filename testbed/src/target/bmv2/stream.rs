@@ -76,11 +76,14 @@ impl PacketStream {
         Err(TargetError::Stopped)
     }
 
-    /// Waits for the next packet: its id and port.
+    /// Waits for the next packet: its id, its port and its bytes.
     ///
     /// # Errors
     /// The stream is closed, or nothing came in time.
-    pub(super) fn receive(&mut self, deadline: Duration) -> Result<(u64, u16), TargetError> {
+    pub(super) fn receive(
+        &mut self,
+        deadline: Duration,
+    ) -> Result<(u64, u16, Vec<u8>), TargetError> {
         let responses = &mut self.responses;
         let next = self
             .runtime
@@ -92,9 +95,9 @@ impl PacketStream {
             id,
             device_id: _,
             port,
-            packet: _,
+            packet,
         } = message;
-        Ok((id, u16::try_from(port).unwrap_or(u16::MAX)))
+        Ok((id, u16::try_from(port).unwrap_or(u16::MAX), packet))
     }
 }
 

@@ -2,10 +2,10 @@
 
 /// `SplitMix64` (Steele, Lea, Flood 2014).
 #[derive(Clone, Debug)]
-pub(super) struct Random(u64);
+pub(crate) struct Random(u64);
 
 impl Random {
-    pub(super) fn new(seed: u64) -> Self {
+    pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
@@ -18,7 +18,7 @@ impl Random {
     }
 
     /// A number below `bound`, which is not zero.
-    pub(super) fn below(&mut self, bound: usize) -> usize {
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
         let bound = u64::try_from(bound).unwrap_or(u64::MAX).max(1);
         usize::try_from(self.next() % bound).unwrap_or(0)
     }
@@ -26,21 +26,21 @@ impl Random {
 
 /// Numbers from 0, shuffled; when all were drawn they are shuffled again.
 #[derive(Clone, Debug)]
-pub(super) struct Deck {
+pub(crate) struct Deck {
     cards: Vec<usize>,
     left: usize,
 }
 
 impl Deck {
     /// Of `size` cards, at least one.
-    pub(super) fn new(size: usize) -> Self {
+    pub(crate) fn new(size: usize) -> Self {
         Self {
             cards: (0..size.max(1)).collect(),
             left: 0,
         }
     }
 
-    pub(super) fn draw(&mut self, random: &mut Random) -> usize {
+    pub(crate) fn draw(&mut self, random: &mut Random) -> usize {
         if self.left == 0 {
             self.left = self.cards.len();
         }
