@@ -100,7 +100,8 @@ struct Pair {
 
 impl Pair {
     fn start(bmv2: &str, json: &Path, program: &Arc<Program>) -> Result<Self, String> {
-        let other = RawBmv2::start(bmv2, json);
+        // A port that was free a moment ago may be taken now.
+        let other = RawBmv2::start(bmv2, json).or_else(|_| RawBmv2::start(bmv2, json));
         Ok(Self {
             engine: Engine::new(Arc::clone(program), EngineConfig::default()),
             other: other.map_err(|error| offload_api::error_chain(&error))?,
