@@ -16,7 +16,7 @@ use crate::program::Program;
 use crate::rows;
 use crate::slab::Slab;
 
-pub(crate) use judge::{Judge, Verdict, dimensions};
+pub(crate) use judge::{Judge, Ruling, dimensions};
 
 /// Atoms of a class that hold, one bit each by their place in [`Class::atoms`].
 pub(crate) type Bits = SmallVec<[u64; 2]>;
@@ -362,7 +362,7 @@ impl Class {
         })
     }
 
-    /// Verdict rows of a group: a default, and what differs from it.
+    /// Ruling rows of a group: a default, and what differs from it.
     fn group_rows(&self, group: u32, mut put: impl FnMut(Row)) {
         let group = &self.groups[group];
         let default = judge::most_frequent(&group.cells);

@@ -7,7 +7,7 @@ use policy_model::{Icmp, Protocol};
 use table_model::{FieldValue, Row, TableSchema};
 
 use crate::atom::Atoms;
-use crate::class::{Class, Verdict};
+use crate::class::{Class, Ruling};
 use crate::compiler::Compiler;
 use crate::plane::Plane;
 use crate::ports::{Ports, WITH_PORTS};
@@ -138,10 +138,10 @@ impl Compiler {
             line_of(&mut text, &format!("       {:08x}", group.id));
             for (place, cell) in group.cells.iter().enumerate() {
                 let verdict = match class.judge.verdict(&class.program, *cell) {
-                    Verdict::Allow(rule) => format!("allow by {rule:08x}"),
-                    Verdict::Deny(rule) => format!("deny by {rule:08x}"),
-                    Verdict::NextPolicy => "next policy".to_owned(),
-                    Verdict::NextTier(rule) => format!("next tier by {rule:08x}"),
+                    Ruling::Allow(rule) => format!("allow by {rule:08x}"),
+                    Ruling::Deny(rule) => format!("deny by {rule:08x}"),
+                    Ruling::NextPolicy => "next policy".to_owned(),
+                    Ruling::NextTier(rule) => format!("next tier by {rule:08x}"),
                 };
                 let (port, source) = (place / width, place % width);
                 line_of(

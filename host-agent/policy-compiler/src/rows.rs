@@ -8,7 +8,7 @@ use p4_tables::{
 use policy_model::Family;
 use table_model::{Row, RowKey};
 
-use crate::class::Verdict;
+use crate::class::Ruling;
 use crate::label::Key;
 use crate::nets::low;
 use crate::partition::PortRow;
@@ -33,13 +33,13 @@ pub(crate) fn pair_group(class: u32, host_set: u32, net_set: u32, group: u32) ->
     acl_pair_group::pair_group(acl_pair_group::key(class, host_set, net_set), group)
 }
 
-pub(crate) fn verdict_default(class: u32, group: u32, verdict: Verdict) -> Row {
+pub(crate) fn verdict_default(class: u32, group: u32, verdict: Ruling) -> Row {
     let key = acl_verdict_default::key(class, group);
     match verdict {
-        Verdict::Allow(rule) => acl_verdict_default::allow(key, rule),
-        Verdict::Deny(rule) => acl_verdict_default::deny(key, rule),
-        Verdict::NextPolicy => acl_verdict_default::next_policy(key),
-        Verdict::NextTier(rule) => acl_verdict_default::next_tier(key, rule),
+        Ruling::Allow(rule) => acl_verdict_default::allow(key, rule),
+        Ruling::Deny(rule) => acl_verdict_default::deny(key, rule),
+        Ruling::NextPolicy => acl_verdict_default::next_policy(key),
+        Ruling::NextTier(rule) => acl_verdict_default::next_tier(key, rule),
     }
 }
 
@@ -47,16 +47,16 @@ pub(crate) fn verdict(
     class: u32,
     group: u32,
     (port_group, source_group): (usize, usize),
-    verdict: Verdict,
+    verdict: Ruling,
 ) -> Row {
     // A partition has no more groups than 16 bits can number.
     let narrow = |group: usize| u16::try_from(group).unwrap_or(u16::MAX);
     let key = acl_verdict::key(class, group, narrow(port_group), narrow(source_group));
     match verdict {
-        Verdict::Allow(rule) => acl_verdict::allow(key, rule),
-        Verdict::Deny(rule) => acl_verdict::deny(key, rule),
-        Verdict::NextPolicy => acl_verdict::next_policy(key),
-        Verdict::NextTier(rule) => acl_verdict::next_tier(key, rule),
+        Ruling::Allow(rule) => acl_verdict::allow(key, rule),
+        Ruling::Deny(rule) => acl_verdict::deny(key, rule),
+        Ruling::NextPolicy => acl_verdict::next_policy(key),
+        Ruling::NextTier(rule) => acl_verdict::next_tier(key, rule),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::program::{Outcome, PortMatch, Program, ResidualRule, icmp_protocol};
 
 /// What a cell says, with the rule that says so.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Verdict {
+pub(crate) enum Ruling {
     Allow(u32),
     Deny(u32),
     NextPolicy,
@@ -107,13 +107,13 @@ impl Judge {
     }
 
     /// What a cell says. One without a rule, which no program has, denies.
-    pub(crate) fn verdict(&self, program: &Program, cell: u32) -> Verdict {
+    pub(crate) fn verdict(&self, program: &Program, cell: u32) -> Ruling {
         let rule = program.rules.get(cell as usize);
-        rule.map_or(Verdict::Deny(0), |rule| match rule.outcome {
-            Outcome::Allow => Verdict::Allow(rule.id),
-            Outcome::Deny | Outcome::Jump(_) => Verdict::Deny(rule.id),
-            Outcome::NextPolicy => Verdict::NextPolicy,
-            Outcome::NextTier => Verdict::NextTier(rule.id),
+        rule.map_or(Ruling::Deny(0), |rule| match rule.outcome {
+            Outcome::Allow => Ruling::Allow(rule.id),
+            Outcome::Deny | Outcome::Jump(_) => Ruling::Deny(rule.id),
+            Outcome::NextPolicy => Ruling::NextPolicy,
+            Outcome::NextTier => Ruling::NextTier(rule.id),
         })
     }
 }

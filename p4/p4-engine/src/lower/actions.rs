@@ -142,7 +142,22 @@ pub(super) fn primitive(
             builder.emit(Op::Exit);
             Ok(())
         }
-        "mark_to_drop" | "drop" => mark_to_drop(context, builder, one),
+        "mark_to_drop" if !one.parameters.is_empty() => {
+            let header = args.name(0)?;
+            let mcast_grp = builder.field(&header, "mcast_grp").ok();
+            let code = DropCode {
+                egress_spec: builder.field(&header, "egress_spec")?.slot,
+                mcast_grp: mcast_grp.map(|place| place.slot),
+            };
+            mark_to_drop(builder, one, code)
+        }
+        "mark_to_drop" | "drop" => {
+            let code = DropCode {
+                egress_spec: context.standard.egress_spec.slot,
+                mcast_grp: context.standard.mcast_grp.map(|field| field.slot),
+            };
+            mark_to_drop(builder, one, code)
+        }
         "no_op" => Ok(()),
         _ => external(context, builder, one, &args),
     }
@@ -436,11 +451,9 @@ fn assign_union_stack(builder: &mut Builder<'_>, to: &Expr, from: &Expr) -> Buil
     Ok(())
 }
 
-fn mark_to_drop(context: &Context<'_>, builder: &mut Builder<'_>, one: &Primitive) -> Built<()> {
-    let code = DropCode {
-        egress_spec: context.standard.egress_spec.slot,
-        mcast_grp: context.standard.mcast_grp.map(|field| field.slot),
-    };
+/// Marks the standard metadata that is named: a program may hand a copy of it round, and copy it
+/// back.
+fn mark_to_drop(builder: &mut Builder<'_>, one: &Primitive, code: DropCode) -> Built<()> {
     let x = builder
         .code
         .drops
