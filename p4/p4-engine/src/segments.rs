@@ -2,7 +2,7 @@
 //! all that is there, and no more than a piece is held in store.
 
 /// Items of a piece.
-const PIECE: usize = 1 << 12;
+const PIECE: usize = 1 << 10;
 
 /// Items of `stride` numbers each.
 #[derive(Debug)]
