@@ -3,6 +3,7 @@
 //! Good requests are kept in `tests/corpus`, one message a file, by the call that takes them; what
 //! once broke the server belongs there too. `BLESS=1` writes those that are made here. The
 //! mutations follow a seed, so a failure comes again; `MARGAY_FUZZ_REQUESTS` asks for more of them.
+//! One long file, since half of it is a list of good requests.
 #![expect(clippy::expect_used, reason = "helpers of tests fail like tests")]
 
 use std::{
