@@ -6,7 +6,6 @@
 
 mod offload;
 mod packet_socket;
-mod ring;
 #[cfg(test)]
 mod tests;
 

@@ -1,8 +1,10 @@
 //! Packet sockets of Linux (packet(7)): a ring of frames in, batches of frames out.
 //!
-//! With [`ring`](super::ring) the one place of the crate with `unsafe`: no safe crate offers
-//! `recvmmsg` with the auxiliary data of packet sockets, nor their socket options.
+//! The one place of the crate with `unsafe`, its [`ring`] included: no safe crate offers `recvmmsg`
+//! with the auxiliary data of packet sockets, nor their socket options.
 #![expect(unsafe_code, reason = "system calls that no safe crate wraps")]
+
+mod ring;
 
 use std::{
     io,
@@ -13,10 +15,8 @@ use std::{
 
 use libc::{c_int, c_void};
 
-use super::{
-    offload::{Checksum, Offload, Segments},
-    ring::{Next, Ring, Slot},
-};
+use super::offload::{Checksum, Offload, Segments};
+use ring::{Next, Ring, Slot};
 
 /// `AF_PACKET` as the address structure has it.
 const FAMILY: libc::sa_family_t = 17;

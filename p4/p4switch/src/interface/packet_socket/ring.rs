@@ -4,7 +4,6 @@
 //! Version 2 and not 3, because version 3 hands frames over by the block, which costs a lone packet
 //! a millisecond. A frame that is too long for its slot comes whole by the socket's queue
 //! (`PACKET_COPY_THRESH`), in order.
-#![expect(unsafe_code, reason = "memory that is shared with the kernel")]
 
 use std::{
     io,
@@ -16,7 +15,7 @@ use std::{
 
 use libc::c_int;
 
-use super::packet_socket::set_option;
+use super::set_option;
 
 /// Slots: some milliseconds of packets at full speed.
 const SLOTS: u32 = 4096;
