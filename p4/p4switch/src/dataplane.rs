@@ -11,6 +11,7 @@
 //! read that has begun ends before the next one begins.
 
 mod control_work;
+mod gathered;
 mod packet_socket;
 mod packets;
 mod stats;

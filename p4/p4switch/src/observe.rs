@@ -6,12 +6,15 @@ use std::{
     time::{SystemTime, UNIX_EPOCH},
 };
 
-use p4_engine::{Engine, Outputs, Trace};
+use p4_engine::{Engine, Outputs, Packet, Trace};
 
 use crate::{
     pcap::{PcapError, Writer},
     trace::{self, TraceFormat},
 };
+
+/// Packets that the engine gets at once.
+const BATCH: usize = 64;
 
 /// What is to be watched. Both cost packets a second; neither is on unless asked for.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
@@ -99,6 +102,35 @@ impl Observer {
             tracing::warn!(%error, "The trace cannot be printed; it ends");
             self.trace = None;
         }
+    }
+
+    /// Takes packets of one port through the engine in their order: all at once, unless each of them
+    /// is watched.
+    pub(crate) fn process_all<'f>(
+        &mut self,
+        engine: &mut Engine,
+        port: u16,
+        frames: impl Iterator<Item = &'f [u8]>,
+        now_us: u64,
+        outputs: &mut Outputs,
+    ) {
+        if self.captures.is_some() || self.trace.is_some() {
+            for frame in frames {
+                self.process(engine, port, frame, now_us, outputs);
+            }
+            return;
+        }
+        let mut batch = [Packet { port, bytes: &[] }; BATCH];
+        let mut count = 0;
+        for bytes in frames {
+            batch[count].bytes = bytes;
+            count += 1;
+            if count == BATCH {
+                engine.process_batch(&batch, now_us, outputs);
+                count = 0;
+            }
+        }
+        engine.process_batch(&batch[..count], now_us, outputs);
     }
 
     /// Takes note of a frame that leaves.

@@ -12,7 +12,7 @@ use std::{
 use p4_engine::Outputs;
 use p4runtime_proto::p4::v1::stream_message_response::Update;
 
-use super::stats::Counters;
+use super::{gathered::Gathered, stats::Counters};
 use crate::{
     control::PortFrame,
     device::{Device, Learned},
@@ -36,6 +36,7 @@ pub(crate) struct Packets {
     /// Ports that were taken down by hand.
     taken_down: BTreeSet<u16>,
     buffers: ReceiveBuffers,
+    gathered: Gathered,
     observer: Observer,
     outputs: Outputs,
     /// For each interface, which of the outputs are its.
@@ -68,6 +69,7 @@ impl Packets {
             taken_down: BTreeSet::new(),
             buffers: ReceiveBuffers::new(if interfaces.is_empty() { 0 } else { 64 }),
             interfaces,
+            gathered: Gathered::default(),
             observer,
             outputs: Outputs::new(),
             sessions,
@@ -92,18 +94,18 @@ impl Packets {
         let port = interface.port();
         let now = Self::now_us(self.started);
         self.outputs.clear();
-        let (device, outputs) = (&mut self.device, &mut self.outputs);
-        let observer = &mut self.observer;
-        let mut taken = 0;
-        interface.receive(&mut self.buffers, &mut |frame| {
-            taken += 1;
-            if let Some(device) = device {
-                observer.process(&mut device.engine, port, frame, now, outputs);
+        let gathered = &mut self.gathered;
+        gathered.clear();
+        interface.receive(&mut self.buffers, &mut |frame| gathered.push(frame));
+        match &mut self.device {
+            Some(device) => {
+                self.counters.received.add(gathered.len());
+                let (engine, outputs) = (&mut device.engine, &mut self.outputs);
+                let frames = gathered.frames();
+                self.observer
+                    .process_all(engine, port, frames, now, outputs);
             }
-        });
-        match self.device {
-            Some(_) => self.counters.received.add(taken),
-            None => self.counters.no_program.add(taken),
+            None => self.counters.no_program.add(gathered.len()),
         }
         self.deliver();
         self.learn(now);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use p4_engine::{
-    ActionCall, Engine, EngineConfig, Entry, EntryAction, KeyPart, Outputs, Program, Value,
+    ActionCall, Engine, EngineConfig, Entry, EntryAction, KeyPart, Outputs, Packet, Program, Value,
 };
 use table_model::{FieldValue, MatchKind, Row, TableSchema};
 
@@ -49,17 +49,18 @@ pub(super) fn measure(report: &mut Report) -> Result<(), BenchError> {
 }
 
 fn rate(engine: &mut Engine, frames: &[Vec<u8>]) -> f64 {
+    let port = PORTS[0].0;
+    let packets = frames.iter().map(|bytes| Packet { port, bytes });
+    let packets: Vec<Packet<'_>> = packets.collect();
     let mut out = Outputs::new();
     let mut now = 1_000_000;
     let mut best = f64::MAX;
     for _ in 0..PASSES {
         let (began, cpu) = (Instant::now(), cpu_seconds());
-        for batch in frames.chunks(BATCH) {
+        for batch in packets.chunks(BATCH) {
             now += 20;
             out.clear();
-            for frame in batch {
-                engine.process(PORTS[0].0, frame, now, &mut out);
-            }
+            engine.process_batch(batch, now, &mut out);
         }
         let spent = match (cpu, cpu_seconds()) {
             (Some(before), Some(after)) => after - before,
