@@ -38,6 +38,9 @@ const JUDGED: &[(&str, &str, &str)] = &[
     ("tiers", "tiers.felix", "bmv2"),
 ];
 
+/// Names interpreters with P4Runtime clients to the switch's tests.
+const CLIENT_PYTHON: &str = "MARGAY_CLIENT_PYTHON";
+
 /// The reference target. No registry carries it, so it is used where somebody has built it.
 const BMV2: &str = "simple_switch_grpc";
 
@@ -83,6 +86,14 @@ fn everything(root: &Path, tally: &mut Tally) {
     let words = ["test", "--release", "--workspace", "--no-fail-fast", "--"];
     let mut tests = check::cargo(root, &words);
     tests.arg("--show-output");
+    if std::env::var_os(CLIENT_PYTHON).is_none() {
+        match setup::clients(&target(root).join("clients")) {
+            Ok(pythons) => {
+                tests.env(CLIENT_PYTHON, pythons);
+            }
+            Err(reason) => tally.skip("P4Runtime clients of others", &reason),
+        }
+    }
     tally.add(Check::new("tests", tests).counted().run());
     demos(root, tally);
     replays(root, tally);
@@ -131,9 +142,12 @@ fn replays(root: &Path, tally: &mut Tally) {
 
 /// The testbed that the build has just made: this process may run an older one.
 fn program(root: &Path) -> PathBuf {
+    target(root).join("release/testbed")
+}
+
+fn target(root: &Path) -> PathBuf {
     let target = std::env::var_os("CARGO_TARGET_DIR");
-    let target = target.map_or_else(|| root.join("target"), PathBuf::from);
-    target.join("release/testbed")
+    target.map_or_else(|| root.join("target"), PathBuf::from)
 }
 
 /// The checkout, which `cargo run` names; else where this program was built.

@@ -1,6 +1,6 @@
 //! Puts in place what the checks need beyond `cargo build`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use super::check::{cargo, show};
@@ -49,6 +49,62 @@ pub(super) fn program(name: &str, package: &str) -> Result<(), String> {
             "{name} is not installed (Debian package {package})"
         ))
     }
+}
+
+/// P4Runtime clients that others wrote, by the versions that the tests know.
+const CLIENTS: [(&str, &[&str]); 2] = [
+    (
+        "p4runtime-shell",
+        &["p4runtime-shell==0.0.6", "protobuf==3.20.3"],
+    ),
+    ("finsy", &["finsy==0.30.0"]),
+];
+
+/// Installs the clients below `folder`, each in an environment of its own, as they want different
+/// versions of protobuf. Gives their interpreters, separated by colons; the error is a reason to
+/// skip.
+pub(super) fn clients(folder: &Path) -> Result<String, String> {
+    let all: Result<Vec<String>, String> = CLIENTS
+        .iter()
+        .map(|(name, packages)| {
+            let python = client(&folder.join(name), packages)?;
+            Ok(python.to_string_lossy().into_owned())
+        })
+        .collect();
+    all.map(|pythons| pythons.join(":"))
+}
+
+fn client(folder: &Path, packages: &[&str]) -> Result<PathBuf, String> {
+    let python = folder.join("bin/python");
+    // Written last: what was cut off is done again.
+    let done = folder.join("installed");
+    let wanted = packages.join(" ");
+    if std::fs::read_to_string(&done).is_ok_and(|there| there == wanted) {
+        return Ok(python);
+    }
+    show(&format!("setting up: pip install {wanted}"));
+    let venv = || {
+        let mut venv = Command::new("python3");
+        venv.args(["-m", "venv", "--clear"]).arg(folder);
+        succeeds(venv)
+    };
+    if !venv() {
+        let mut apt = Command::new("apt-get");
+        apt.args(["install", "--yes", "--no-install-recommends"]);
+        apt.args(["python3", "python3-venv"]);
+        apt.env("DEBIAN_FRONTEND", "noninteractive");
+        if !(succeeds(apt) && venv()) {
+            return Err("python3 cannot make an environment (Debian package python3-venv)".into());
+        }
+    }
+    let mut pip = Command::new(&python);
+    pip.args(["-m", "pip", "install", "--quiet", "--no-input"]);
+    pip.args(packages);
+    if !succeeds(pip) {
+        return Err(format!("pip cannot install {wanted}"));
+    }
+    std::fs::write(&done, wanted).map_err(|error| format!("{}: {error}", done.display()))?;
+    Ok(python)
 }
 
 fn succeeds(mut command: Command) -> bool {
