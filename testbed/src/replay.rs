@@ -71,7 +71,7 @@ pub(crate) struct Args {
     seed: u64,
 
     /// Frames after which what changed is compiled and written, if no flow asks for it earlier.
-    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 3000, value_parser = clap::value_parser!(u32).range(1..))]
     commit_every: u32,
 
     /// JSON lines on stdout: one for each flow, then the summary.

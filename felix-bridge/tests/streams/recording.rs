@@ -100,12 +100,7 @@ fn every_recording_decodes_without_invalid_parts() {
         asked.dedup();
         let expected: &[&str] = match name {
             "overlay" => &["local_bgp_peer"],
-            "tiers" => &[
-                "allow_spoofed_source_prefixes",
-                "ipv4_nat",
-                "qos_controls",
-                "qos_policies",
-            ],
+            "tiers" => &["ipv4_nat", "qos_controls", "qos_policies"],
             _ => &[],
         };
         assert_eq!(asked, expected, "{name}");
