@@ -276,14 +276,7 @@ impl<'a> Builder<'a> {
         };
         let code = &mut self.code;
         for op in &mut code.ops {
-            match op {
-                Op::Jump { to }
-                | Op::JumpIfZero { to, .. }
-                | Op::JumpIfNotZero { to, .. }
-                | Op::JumpIfEq { to, .. }
-                | Op::JumpIfNe { to, .. } => resolve(to),
-                _ => {}
-            }
+            op.target_mut().into_iter().for_each(resolve);
         }
         for select in &mut code.selects {
             resolve(&mut select.default);

@@ -3,8 +3,10 @@
 //! Every field, validity bit, stack index, constant, action parameter and temporary has a place
 //! (slot) in one file of 64-bit limbs; wider values take consecutive slots, least significant
 //! first. A field's limbs are always zero above its width. Operations name slots and nothing
-//! else, so the same list can later run operation-major over a vector of packets with the file
-//! as structure of arrays.
+//! else, so the same list runs packet by packet and, operation by operation, over a vector of
+//! packets with the file as structure of arrays.
+//!
+//! One long file: the operations are one vocabulary, read as a whole by all that make or run them.
 
 use crate::value::Value;
 
@@ -443,6 +445,20 @@ pub(crate) enum Op {
         c: Slot,
         x: u16,
     },
+}
+
+impl Op {
+    /// Where a jump goes; none of any other operation.
+    pub(crate) fn target_mut(&mut self) -> Option<&mut Pc> {
+        match self {
+            Self::Jump { to }
+            | Self::JumpIfZero { to, .. }
+            | Self::JumpIfNotZero { to, .. }
+            | Self::JumpIfEq { to, .. }
+            | Self::JumpIfNe { to, .. } => Some(to),
+            _ => None,
+        }
+    }
 }
 
 /// One move of a limb of a key field into the packed key.

@@ -35,14 +35,8 @@ pub(crate) fn arrange(code: &mut Code) {
 }
 
 fn target(op: &Op) -> Option<Pc> {
-    match *op {
-        Op::Jump { to }
-        | Op::JumpIfZero { to, .. }
-        | Op::JumpIfNotZero { to, .. }
-        | Op::JumpIfEq { to, .. }
-        | Op::JumpIfNe { to, .. } => Some(to),
-        _ => None,
-    }
+    let mut op = *op;
+    op.target_mut().copied()
 }
 
 fn closes(op: &Op) -> bool {
@@ -227,14 +221,7 @@ fn emit(code: &mut Code, ends: &HashMap<Pc, (Pc, End)>, order: &[Pc]) {
         }
     };
     for op in &mut code.ops {
-        match op {
-            Op::Jump { to }
-            | Op::JumpIfZero { to, .. }
-            | Op::JumpIfNotZero { to, .. }
-            | Op::JumpIfEq { to, .. }
-            | Op::JumpIfNe { to, .. } => place(to),
-            _ => {}
-        }
+        op.target_mut().into_iter().for_each(&place);
     }
     for table in &mut code.tables {
         place(&mut table.no_default);
