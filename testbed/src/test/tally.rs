@@ -86,7 +86,9 @@ mod tests {
         ];
         tally.add(Outcome { results });
         assert_eq!(tally.line(), "42 passed, 1 failed");
-        tally.skip("y", "no reason");
+        // Not by `skip`: the run that tests this one would count the line that it prints.
+        let results = vec![Result::Skipped("y".into())];
+        tally.add(Outcome { results });
         assert_eq!(tally.line(), "42 passed, 1 failed, 1 skipped");
     }
 }
