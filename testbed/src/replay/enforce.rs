@@ -43,6 +43,19 @@ pub(crate) enum EnforceError {
         /// With another action.
         changed: usize,
     },
+    /// The rows depend on how the policy came about.
+    #[error(
+        "The same policy compiled from nothing gives other rows: {missing} are missing, {extra} \
+         are left over, {changed} do something else"
+    )]
+    History {
+        /// From nothing, and not after this history.
+        missing: usize,
+        /// After this history, and not from nothing.
+        extra: usize,
+        /// With another action.
+        changed: usize,
+    },
 }
 
 /// The compiler and the target behind it.
@@ -230,27 +243,30 @@ impl Enforcement {
         Ok(())
     }
 
-    /// Reads the target back, compares it with what was written, and fills in the summary.
+    /// Reads the target back, compares it with what was written and with what the policy comes to
+    /// if it is compiled from nothing, and fills in the summary.
     ///
     /// # Errors
     /// See [`EnforceError`].
-    pub(crate) fn finish(mut self, summary: &mut Summary) -> Result<(), EnforceError> {
+    pub(crate) fn finish(
+        mut self,
+        model: &PolicyModel,
+        summary: &mut Summary,
+    ) -> Result<(), EnforceError> {
         let there = self.target.read()?;
         let written = self.compiler.snapshot();
-        let absent = |of: &TableSnapshot, from: &TableSnapshot| {
-            of.iter().filter(|(key, _)| from.get(key).is_none()).count()
-        };
-        let missing = absent(&written, &there);
-        let extra = absent(&there, &written);
-        let differs = |key: &RowKey, action: &ActionCall| {
-            written.get(key).is_some_and(|wanted| wanted != action)
-        };
-        let changed = there
-            .iter()
-            .filter(|(key, action)| differs(key, action))
-            .count();
-        if missing + extra + changed > 0 {
+        if let Some((missing, extra, changed)) = unlike(&written, &there) {
             return Err(EnforceError::ReadBack {
+                missing,
+                extra,
+                changed,
+            });
+        }
+        self.compiler.reset();
+        self.compiler
+            .commit(model, &ChangeSet::default(), self.ports.site())?;
+        if let Some((missing, extra, changed)) = unlike(&self.compiler.snapshot(), &written) {
+            return Err(EnforceError::History {
                 missing,
                 extra,
                 changed,
@@ -265,6 +281,21 @@ impl Enforcement {
         summary.seconds.packets = self.packets.as_secs_f64();
         Ok(())
     }
+}
+
+/// How many rows are missing, left over, and there with another action; none if there are none.
+fn unlike(wanted: &TableSnapshot, there: &TableSnapshot) -> Option<(usize, usize, usize)> {
+    let absent = |of: &TableSnapshot, from: &TableSnapshot| {
+        of.iter().filter(|(key, _)| from.get(key).is_none()).count()
+    };
+    let differs =
+        |key: &RowKey, action: &ActionCall| wanted.get(key).is_some_and(|other| other != action);
+    let changed = there
+        .iter()
+        .filter(|(key, action)| differs(key, action))
+        .count();
+    let counts = (absent(wanted, there), absent(there, wanted), changed);
+    (counts != (0, 0, 0)).then_some(counts)
 }
 
 fn updates(phases: &[Phase]) -> u64 {

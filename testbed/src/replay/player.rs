@@ -208,7 +208,7 @@ impl Player {
             ..Summary::default()
         };
         if let Some(enforcement) = self.enforcement {
-            enforcement.finish(&mut summary)?;
+            enforcement.finish(&self.model, &mut summary)?;
         }
         Ok(summary)
     }

@@ -67,7 +67,8 @@ pub(crate) struct Summary {
     pub(crate) frames: u64,
     /// Entries in the target's tables at the end.
     pub(crate) entries: u64,
-    /// Hash of those entries: equal for equal policy, whatever the history.
+    /// Hash of those entries: equal for equal policy, whatever the history, as long as interfaces
+    /// have the same ports (one that finds its port taken keeps the one it got instead).
     pub(crate) fingerprint: String,
     /// Commits.
     pub(crate) commits: u64,
