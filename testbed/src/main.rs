@@ -9,6 +9,7 @@ mod bench;
 mod cargo;
 mod demo;
 mod lab;
+mod mutants;
 mod packet;
 mod progress;
 mod random;
@@ -37,6 +38,8 @@ enum Command {
     Bench(bench::Args),
     /// Shows the main job: a recorded Felix stream becomes table entries that decide real packets.
     Demo(demo::Args),
+    /// Puts faults into a copy of the sources, and sees whether the tests notice.
+    Mutants(mutants::Args),
     /// Plays a recorded Felix stream and sends a packet for each flow.
     Replay(replay::Args),
     /// Runs scripts of the simple test framework on the engine.
@@ -58,6 +61,7 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Bench(args) => bench::run(&args),
         Command::Demo(args) => demo::run(args),
+        Command::Mutants(args) => mutants::run(&args),
         Command::Replay(args) => replay::run(args),
         Command::Stf(args) => stf::run(&args),
         Command::Test(args) => test::run(args),
