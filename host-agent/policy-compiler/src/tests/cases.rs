@@ -434,3 +434,40 @@ fn a_class_can_be_read() {
     assert!(ingress.contains("default||p|-1: deny"), "{ingress}");
     assert_eq!(bench.compiler.render_class(0), None);
 }
+
+/// Rules are bits in words of 64: those of later words count as well, whatever the earlier ones say.
+#[test]
+fn a_policy_of_two_hundred_rules_is_searched_to_its_end() {
+    let rules = (0..200_u8).map(|index| {
+        let net: IpNet = format!("10.9.{index}.0/24").parse().unwrap();
+        let port = 1000 + u16::from(index);
+        let side = Side {
+            ports: vec![PortRange {
+                first: port,
+                last: port,
+            }],
+            ..Side::default()
+        };
+        Rule {
+            protocol: Some(Protocol::TCP),
+            ..rule(Action::Allow, in_nets(net), side)
+        }
+    });
+    let bench = Bench::new(vec![
+        policy(rules.collect(), Vec::new()),
+        Update::Workload(pod_id("a"), pod(1, "10.0.0.1/32")),
+    ]);
+    for index in 0..200_u16 {
+        let source = format!("10.9.{index}.7");
+        assert!(bench.allows(&tcp(&source, "10.0.0.1", 1000 + index)));
+        assert!(!bench.allows(&tcp(&source, "10.0.0.1", 1001 + index)));
+    }
+    assert!(!bench.allows(&tcp("10.8.0.1", "10.0.0.1", 1000)));
+}
+
+fn in_nets(net: IpNet) -> Side {
+    Side {
+        nets: vec![net],
+        ..Side::default()
+    }
+}
