@@ -13,6 +13,8 @@ use table_model::{
     ApplyError, FieldValue, MatchKind, Row, RowKey, TableId, TableSchema, TableSnapshot, Update,
 };
 
+use crate::chain::LegOwner;
+
 /// All rows, ready to be looked up.
 #[derive(Clone, Debug, Default)]
 pub struct Walker {
@@ -24,15 +26,18 @@ pub struct Walker {
 /// One leg of policy as the rows decided it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LegWalk {
-    /// Leg.
+    /// Whose policy.
+    pub owner: LegOwner,
+    /// Direction of its policies.
     pub direction: Direction,
-    /// First step of the endpoint's chain; 0 is closed.
+    /// First step; 0 is closed.
     pub chain: u32,
     /// Steps taken, the last one included.
     pub steps: usize,
     /// Outcome.
     pub allow: bool,
-    /// Rule id of the verdict row.
+    /// Rule id of the verdict row; none for a closed leg and where untracked policy leaves the
+    /// packet to the lists that track.
     pub rule: Option<u32>,
     /// Rows hit, in order.
     pub hits: Vec<Row>,
@@ -49,7 +54,7 @@ pub struct Walk {
     pub out_port: Option<u16>,
     /// Rows hit before policy.
     pub hits: Vec<Row>,
-    /// Egress first, then ingress; a leg that was not asked is not here.
+    /// In the order in which they are asked; a leg that was not is not here.
     pub legs: Vec<LegWalk>,
 }
 
@@ -61,10 +66,58 @@ struct Hit {
 
 /// What one step says.
 enum Said {
-    /// Allow or deny, by this rule.
-    Decided(bool, Option<u32>),
-    /// Ask this step.
+    /// Allowed by this rule; the next section begins there, 0 if there is none.
+    Allowed(Option<u32>, u32),
+    /// Denied.
+    Denied(Option<u32>),
+    /// Ask this step, 0 if there is none.
     Onward(u32),
+}
+
+/// What a chain comes to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Came {
+    Allowed,
+    Denied(DropReason),
+    /// No rule of an untracked list accepted or denied it.
+    Left,
+}
+
+/// What is behind a port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Behind {
+    Workload,
+    Uplink,
+    Node,
+}
+
+/// First steps at the source's end.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    /// To a local endpoint, to the uplink, to the node.
+    Endpoint([u32; 3]),
+    /// To the uplink, and before connections.
+    Node([u32; 2]),
+}
+
+/// First steps at the destination's end.
+#[derive(Clone, Copy, Debug)]
+enum Local {
+    /// From a local endpoint, from the uplink, and before connections.
+    Endpoint([u32; 3]),
+    /// From the uplink, and before connections.
+    Node([u32; 2]),
+}
+
+/// Where a packet was sent and what judges it: the chain before connections, at the source's end and
+/// at the destination's; none where nothing is asked.
+struct Way {
+    untracked: Option<u32>,
+    outward: Option<u32>,
+    inward: Option<u32>,
+    /// Asked instead of `inward` once untracked policy has accepted; the others are then not.
+    stateless: Option<u32>,
+    from_node: bool,
 }
 
 impl Walker {
@@ -143,96 +196,142 @@ impl Walker {
         walk
     }
 
-    /// One leg of a flow, whatever the other one says; none if the rows know no endpoint there.
+    /// What each chain comes to, whatever the others say: before connections, at the source's end,
+    /// at the destination's. None where nothing is asked; the words are for comparison alone.
     #[must_use]
-    pub fn leg_of(&self, direction: Direction, ingress_port: u16, flow: &Flow) -> Option<LegWalk> {
-        let chain = match direction {
-            Direction::Egress => {
-                let port = [FieldValue::Exact(u128::from(ingress_port))];
-                let kind = self.exact("endpoint_port", &port, &mut Vec::new())?;
-                if kind.action != "workload_port" {
-                    return None;
-                }
-                self.source(ingress_port, flow.src, &mut Vec::new())?
-            }
-            Direction::Ingress => self.local(flow.dst, &mut Vec::new())?.1,
+    pub fn chains(&self, ingress_port: u16, flow: &Flow) -> [Option<String>; 4] {
+        let Ok((way, _)) = self.way(ingress_port, flow, &mut Vec::new()) else {
+            return Default::default();
         };
-        Some(self.leg(direction, chain, flow))
+        let inward = Direction::Ingress;
+        let outward = Direction::Egress;
+        [
+            (way.untracked, way.untracked_direction()),
+            (way.outward, outward),
+            (way.inward, inward),
+            (way.stateless, inward),
+        ]
+        .map(|(chain, direction)| {
+            chain.map(|chain| format!("{:?}", self.chain(direction, chain, flow, &mut Vec::new())))
+        })
     }
 
     fn pass(&self, ingress_port: u16, flow: &Flow, walk: &mut Walk) -> Result<u16, DropReason> {
+        let (way, out_port) = self.way(ingress_port, flow, &mut walk.hits)?;
+        let mut inward = way.inward;
+        let mut outward = way.outward;
+        if let Some(chain) = way.untracked {
+            let direction = way.untracked_direction();
+            match self.chain(direction, chain, flow, &mut walk.legs) {
+                Came::Denied(reason) => return Err(reason),
+                Came::Left => {}
+                Came::Allowed => (outward, inward) = (None, way.stateless),
+            }
+        }
+        for (direction, chain) in [(Direction::Egress, outward), (Direction::Ingress, inward)] {
+            let Some(chain) = chain else { continue };
+            match self.chain(direction, chain, flow, &mut walk.legs) {
+                Came::Denied(reason) => return Err(reason),
+                Came::Left => return Err(DropReason::NoVerdict),
+                Came::Allowed => {}
+            }
+        }
+        Ok(out_port)
+    }
+
+    /// What a packet has to pass, and the port that it leaves by then.
+    fn way(
+        &self,
+        ingress_port: u16,
+        flow: &Flow,
+        hits: &mut Vec<Row>,
+    ) -> Result<(Way, u16), DropReason> {
         let port = [FieldValue::Exact(u128::from(ingress_port))];
         let kind = self
-            .exact("endpoint_port", &port, &mut walk.hits)
+            .exact("endpoint_port", &port, hits)
             .ok_or(DropReason::UnknownPort)?;
-        let workload = match kind.action.as_str() {
-            "workload_port" => true,
-            "uplink_port" => false,
+        let behind = match kind.action.as_str() {
+            "workload_port" => Behind::Workload,
+            "uplink_port" => Behind::Uplink,
+            "host_port" => Behind::Node,
             _ => {
                 let reason = kind.params.first().and_then(|r| u8::try_from(*r).ok());
                 let reason = reason.and_then(DropReason::from_index);
                 return Err(reason.unwrap_or(DropReason::UnknownPort));
             }
         };
-        let source = if workload {
-            self.source(ingress_port, flow.src, &mut walk.hits)
-        } else {
+        let source = if behind == Behind::Uplink {
             None
+        } else {
+            self.source(ingress_port, flow.src, hits)
         };
-        let local = self.local(flow.dst, &mut walk.hits);
+        let local = self.local(flow.dst, hits);
         if !routable(flow.dst) {
             return Err(DropReason::NotRoutable);
         }
-        match (workload, source.is_some(), local.is_some()) {
-            (true, false, _) => return Err(DropReason::SpoofedAddress),
-            (false, _, false) => return Err(DropReason::NotLocal),
-            _ => {}
-        }
-        if source.is_some() && self.is_tunnel(flow, &mut walk.hits) {
-            return Err(DropReason::Tunnel);
+        let mut way = Way::nothing();
+        match (behind, source, local) {
+            (Behind::Workload, Some(Source::Endpoint([to_local, to_uplink, to_node])), local) => {
+                way.outward = Some(match local {
+                    None => to_uplink,
+                    Some((_, Local::Endpoint([from_local, ..]))) => {
+                        way.inward = Some(from_local);
+                        to_local
+                    }
+                    Some((_, Local::Node(_))) => to_node,
+                });
+                if self.is_tunnel(flow, hits) {
+                    return Err(DropReason::Tunnel);
+                }
+            }
+            (Behind::Node, Some(Source::Node([to_uplink, untracked])), None) => {
+                way.outward = some(to_uplink);
+                way.untracked = some(untracked);
+                way.from_node = true;
+            }
+            (Behind::Node, Some(Source::Node(_)), Some((_, Local::Endpoint(_)))) => {}
+            (Behind::Node, Some(Source::Node(_)), Some((_, Local::Node(_)))) => {
+                return Err(DropReason::ToHost);
+            }
+            (Behind::Workload | Behind::Node, ..) => return Err(DropReason::SpoofedAddress),
+            (Behind::Uplink, _, None) => return Err(DropReason::NotLocal),
+            (Behind::Uplink, _, Some((_, Local::Endpoint([from_local, uplink, untracked])))) => {
+                way.inward = Some(uplink);
+                way.untracked = some(untracked);
+                way.stateless = Some(from_local);
+            }
+            (Behind::Uplink, _, Some((_, Local::Node([uplink, untracked])))) => {
+                way.inward = some(uplink);
+                way.untracked = some(untracked);
+            }
         }
         let out_port = match local {
             Some((port, _)) => port,
-            None => self.route(flow.dst, &mut walk.hits)?,
+            None => self.route(flow.dst, hits)?,
         };
-        if let Some(chain) = source {
-            let leg = self.leg(Direction::Egress, chain, flow);
-            let allow = leg.allow;
-            walk.legs.push(leg);
-            if !allow {
-                return Err(denial(
-                    chain,
-                    DropReason::EgressClosed,
-                    DropReason::EgressPolicy,
-                ));
-            }
-        }
-        if let Some((_, chain)) = local {
-            let leg = self.leg(Direction::Ingress, chain, flow);
-            let allow = leg.allow;
-            walk.legs.push(leg);
-            if !allow {
-                return Err(denial(
-                    chain,
-                    DropReason::IngressClosed,
-                    DropReason::IngressPolicy,
-                ));
-            }
-        }
-        Ok(out_port)
+        Ok((way, out_port))
     }
 
-    fn source(&self, port: u16, src: IpAddr, hits: &mut Vec<Row>) -> Option<u32> {
+    fn source(&self, port: u16, src: IpAddr, hits: &mut Vec<Row>) -> Option<Source> {
         let port = [FieldValue::Exact(u128::from(port))];
         let hit = self.longest(by_family(src, "endpoint_source"), &port, src, hits)?;
-        u32::try_from(*hit.params.first()?).ok()
+        Some(if hit.action == "source_node" {
+            Source::Node(ids(&hit.params, 0)?)
+        } else {
+            Source::Endpoint(ids(&hit.params, 0)?)
+        })
     }
 
-    fn local(&self, dst: IpAddr, hits: &mut Vec<Row>) -> Option<(u16, u32)> {
+    fn local(&self, dst: IpAddr, hits: &mut Vec<Row>) -> Option<(u16, Local)> {
         let key = [FieldValue::Exact(number(dst))];
         let hit = self.exact(by_family(dst, "endpoint_local"), &key, hits)?;
         let port = u16::try_from(*hit.params.first()?).ok()?;
-        Some((port, u32::try_from(*hit.params.get(2)?).ok()?))
+        let local = if hit.action == "local_node" {
+            Local::Node(ids(&hit.params, 2)?)
+        } else {
+            Local::Endpoint(ids(&hit.params, 2)?)
+        };
+        Some((port, local))
     }
 
     fn is_tunnel(&self, flow: &Flow, hits: &mut Vec<Row>) -> bool {
@@ -266,30 +365,70 @@ impl Walker {
         }
     }
 
-    /// One leg of policy, step by step.
-    fn leg(&self, direction: Direction, chain: u32, flow: &Flow) -> LegWalk {
-        let mut leg = LegWalk {
-            direction,
-            chain,
-            steps: 0,
-            allow: false,
-            rule: None,
-            hits: Vec::new(),
-        };
+    /// A chain, section by section, each of them a leg.
+    fn chain(
+        &self,
+        direction: Direction,
+        chain: u32,
+        flow: &Flow,
+        legs: &mut Vec<LegWalk>,
+    ) -> Came {
+        if chain == 0 {
+            legs.push(LegWalk::new(LegOwner::Workload, direction, 0));
+            return Came::Denied(match direction {
+                Direction::Egress => DropReason::EgressClosed,
+                Direction::Ingress => DropReason::IngressClosed,
+            });
+        }
         let mut at = chain;
-        while at != 0 {
-            leg.steps += 1;
-            match self.step(direction, at, flow, &mut leg.hits) {
-                Some(Said::Decided(allow, rule)) => {
-                    (leg.allow, leg.rule) = (allow, rule);
-                    break;
+        let mut leg: Option<LegWalk> = None;
+        // A chain cannot lead back into itself; rows that do are nobody's to follow.
+        for _ in 0..4096 {
+            let mut hits = Vec::new();
+            let Some((reason, said)) = self.step(direction, at, flow, &mut hits) else {
+                break;
+            };
+            let (owner, of) = owner(reason, direction);
+            let current = leg.get_or_insert_with(|| LegWalk::new(owner, of, at));
+            current.steps += 1;
+            current.hits.append(&mut hits);
+            match said {
+                Said::Onward(0) if owner == LegOwner::Untracked => {
+                    current.allow = true;
+                    legs.extend(leg);
+                    return Came::Left;
                 }
-                // A chain cannot lead back into itself; rows that do are nobody's to follow.
-                Some(Said::Onward(to)) if leg.steps < 4096 => at = to,
-                Some(Said::Onward(_)) | None => break,
+                // A section that nothing of applied to.
+                Said::Onward(to) => {
+                    at = to;
+                    if self.reason(to).is_some_and(|next| next != reason) {
+                        leg = None;
+                    }
+                }
+                Said::Denied(rule) => {
+                    current.rule = rule;
+                    legs.extend(leg);
+                    return Came::Denied(reason);
+                }
+                Said::Allowed(rule, behind) => {
+                    (current.allow, current.rule) = (true, rule);
+                    legs.extend(leg.take());
+                    if behind == 0 {
+                        return Came::Allowed;
+                    }
+                    at = behind;
+                }
             }
         }
-        leg
+        legs.extend(leg);
+        Came::Denied(DropReason::NoVerdict)
+    }
+
+    /// What a deny of a step counts as.
+    fn reason(&self, chain: u32) -> Option<DropReason> {
+        let key = [FieldValue::Exact(u128::from(chain))];
+        let node = self.exact("acl_chain", &key, &mut Vec::new())?;
+        reason_of(&node)
     }
 
     fn step(
@@ -298,13 +437,11 @@ impl Walker {
         chain: u32,
         flow: &Flow,
         hits: &mut Vec<Row>,
-    ) -> Option<Said> {
+    ) -> Option<(DropReason, Said)> {
         let key = [FieldValue::Exact(u128::from(chain))];
         let node = self.exact("acl_chain", &key, hits)?;
-        let mut ids = node.params.iter().map(|id| u32::try_from(*id).ok());
-        let mut id = || ids.next().flatten();
-        let (class, ports, source_ports) = (id()?, id()?, id()?);
-        let (next, pass) = (id()?, id()?);
+        let reason = reason_of(&node)?;
+        let [class, ports, source_ports, next, pass, accept] = ids(&node.params, 0)?;
         let (sport, dport) = l4(flow);
         let (remote, remote_port) = match direction {
             Direction::Egress => (flow.dst, dport),
@@ -368,12 +505,13 @@ impl Walker {
             .exact("acl_verdict", &key, hits)
             .or_else(|| self.exact("acl_verdict_default", &key[..2], hits))?;
         let rule = verdict.params.first().and_then(|r| u32::try_from(*r).ok());
-        Some(match verdict.action.as_str() {
-            "allow" => Said::Decided(true, rule),
+        let said = match verdict.action.as_str() {
+            "allow" => Said::Allowed(rule, accept),
             "next_policy" => Said::Onward(next),
             "next_tier" => Said::Onward(pass),
-            _ => Said::Decided(false, rule),
-        })
+            _ => Said::Denied(rule),
+        };
+        Some((reason, said))
     }
 
     fn exact(&self, table: &str, fields: &[FieldValue], hits: &mut Vec<Row>) -> Option<Hit> {
@@ -443,8 +581,70 @@ fn prefix_len(key: &RowKey) -> Option<u8> {
     key.bytes.last().copied().filter(|_| lpm)
 }
 
-fn denial(chain: u32, closed: DropReason, policy: DropReason) -> DropReason {
-    if chain == 0 { closed } else { policy }
+impl LegWalk {
+    fn new(owner: LegOwner, direction: Direction, chain: u32) -> Self {
+        Self {
+            owner,
+            direction,
+            chain,
+            steps: 0,
+            allow: false,
+            rule: None,
+            hits: Vec::new(),
+        }
+    }
+}
+
+impl Way {
+    const fn nothing() -> Self {
+        Self {
+            untracked: None,
+            outward: None,
+            inward: None,
+            stateless: None,
+            from_node: false,
+        }
+    }
+
+    /// Which end the chain before connections is about.
+    const fn untracked_direction(&self) -> Direction {
+        if self.from_node {
+            Direction::Egress
+        } else {
+            Direction::Ingress
+        }
+    }
+}
+
+/// A first step, if there is such a leg.
+fn some(chain: u32) -> Option<u32> {
+    (chain != 0).then_some(chain)
+}
+
+/// So many ids, from a place on.
+fn ids<const N: usize>(params: &[u128], from: usize) -> Option<[u32; N]> {
+    let mut ids = [0; N];
+    for (id, param) in ids.iter_mut().zip(params.get(from..from + N)?) {
+        *id = u32::try_from(*param).ok()?;
+    }
+    Some(ids)
+}
+
+fn reason_of(node: &Hit) -> Option<DropReason> {
+    let reason = u8::try_from(*node.params.last()?).ok()?;
+    DropReason::from_index(reason)
+}
+
+/// Whose policy a step is, by what its denies count as, and which direction of it.
+fn owner(reason: DropReason, direction: Direction) -> (LegOwner, Direction) {
+    match reason {
+        DropReason::HostEndpointIngress => (LegOwner::HostEndpoint, Direction::Ingress),
+        DropReason::HostEndpointEgress => (LegOwner::HostEndpoint, Direction::Egress),
+        DropReason::HostEndpointUntracked => (LegOwner::Untracked, direction),
+        DropReason::ToHost => (LegOwner::Node, Direction::Ingress),
+        DropReason::EgressPolicy => (LegOwner::Workload, Direction::Egress),
+        _ => (LegOwner::Workload, Direction::Ingress),
+    }
 }
 
 /// Source and destination port as the pipeline's metadata has them: ICMP's type and code stand in

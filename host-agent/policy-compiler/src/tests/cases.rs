@@ -2,7 +2,7 @@
 
 use ipnet::IpNet;
 use policy_model::{
-    Action, Direction, HostEndpoint, HostEndpointId, IpSetId, IpSetKind, Member, Policy, PolicyId,
+    Action, Direction, IpSetId, IpSetKind, Member, Policy, PolicyId,
     PolicyKind, PortRange, Protocol, Rule, RuleId, RuleNotes, Side, Tier, WorkloadEndpoint,
     WorkloadId,
 };
@@ -354,31 +354,6 @@ fn an_allowed_source_prefix_is_judged_by_the_rules_for_each_of_its_addresses() {
     assert_eq!(from("172.16.1.7").drop.as_deref(), Some("egress_policy"));
     assert_eq!(from("172.16.3.1").drop.as_deref(), Some("egress_policy"));
     assert_eq!(from("172.17.0.1").drop.as_deref(), Some("spoofed_address"));
-}
-
-#[test]
-fn a_host_endpoint_with_forward_policy_closes_the_uplink() {
-    let all = || rule(Action::Allow, Side::default(), Side::default());
-    let mut bench = Bench::new(vec![
-        policy(vec![all()], vec![all()]),
-        Update::Workload(pod_id("a"), pod(0, "10.0.0.1/32")),
-    ]);
-    bench.compiler = Compiler::new(capability(), semantics(false));
-    bench.walker = Walker::default();
-    bench.commit();
-    let flow = tcp("10.1.0.1", "10.0.0.1", 80);
-    assert!(bench.walker.walk(UPLINK, &flow).allow);
-    let endpoint = HostEndpoint {
-        forward_tiers: pod(0, "10.0.0.1/32").tiers,
-        ..HostEndpoint::default()
-    };
-    bench.update(Update::HostEndpoint(HostEndpointId::from("node"), endpoint));
-    let walk = bench.walker.walk(UPLINK, &flow);
-    assert_eq!(walk.drop.as_deref(), Some("uplink_closed"));
-    let out = bench.walker.walk(0, &tcp("10.0.0.1", "10.1.0.1", 80));
-    assert_eq!(out.drop.as_deref(), Some("no_route"));
-    bench.update(Update::HostEndpointRemove(HostEndpointId::from("node")));
-    assert!(bench.walker.walk(UPLINK, &flow).allow);
 }
 
 #[test]

@@ -1,17 +1,16 @@
 //! After every single update each leg's verdict is that of before or that of after.
 
-use policy_model::{Direction, Member};
+use policy_model::Member;
 use proptest::prelude::*;
 
 use super::*;
 use crate::generate::change;
 
-/// What a flow's legs come to, if there are such legs.
-type Legs = [Option<bool>; 2];
+/// What a flow's chains come to, if there are such chains.
+type Legs = [Option<String>; 4];
 
 fn legs(walker: &Walker, port: u16, flow: &Flow) -> Legs {
-    [Direction::Egress, Direction::Ingress]
-        .map(|direction| walker.leg_of(direction, port, flow).map(|leg| leg.allow))
+    walker.chains(port, flow)
 }
 
 /// Flows between local endpoints and the members that a delta moves.

@@ -6,6 +6,7 @@ use crate::*;
 const STRICT: Semantics = Semantics {
     http: HttpHandling::Refuse,
     policy_only: false,
+    node: Node::UNKNOWN,
 };
 
 /// An endpoint whose only policy, in both directions, holds this rule.

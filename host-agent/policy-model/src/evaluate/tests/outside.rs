@@ -10,6 +10,7 @@ const OTHER_NODE: &str = "192.168.0.11";
 const POLICY_ONLY: Semantics = Semantics {
     http: HttpHandling::Refuse,
     policy_only: true,
+    node: Node::UNKNOWN,
 };
 
 /// An endpoint whose profile allows everything.
