@@ -99,6 +99,7 @@ impl Args {
         Semantics {
             http,
             policy_only: self.policy_only,
+            node: enforce::Enforcement::node(self.policy_only),
         }
     }
 }

@@ -109,7 +109,7 @@ pub fn site() -> Site {
         workload_ports: ports.collect(),
         uplink: Some(Uplink {
             port: UPLINK,
-            interface: "uplink".into(),
+            interface: "eth0".into(),
             mac: [2, 0, 0, 0, 1, 0],
             addresses: vec![[192, 0, 2, 1].into()],
             next_hop_mac: [2, 0, 0, 0, 1, 1],
@@ -287,7 +287,7 @@ fn host_endpoint_id(number: usize) -> HostEndpointId {
 
 /// One that covers the uplink by name, by address, as one for all interfaces, or not at all.
 fn host_endpoint(choices: &mut Choices, size: Size, number: usize) -> Update {
-    let interface = choices.one(&["uplink", "uplink", "*", "*", "", "eth7"]);
+    let interface = choices.one(&["eth0", "eth0", "eth0", "*", "*", "", "", "eth7"]);
     let address: IpAddr = if choices.chance(70) {
         [192, 0, 2, 1].into()
     } else {
@@ -297,7 +297,7 @@ fn host_endpoint(choices: &mut Choices, size: Size, number: usize) -> Update {
         let mut tiers = Vec::new();
         while size.policies > 0 && tiers.len() < 2 && choices.chance(of) {
             let list = |choices: &mut Choices| -> Vec<PolicyId> {
-                (0..choices.below(3))
+                (0..choices.below(4))
                     .map(|_| policy::policy_id(choices.below(size.policies)))
                     .collect()
             };
@@ -316,7 +316,7 @@ fn host_endpoint(choices: &mut Choices, size: Size, number: usize) -> Update {
             .map(|_| policy::profile_id(choices.below(2)))
             .collect(),
         tiers: tiers(choices, 60),
-        untracked_tiers: tiers(choices, 40),
+        untracked_tiers: tiers(choices, 70),
         pre_dnat_tiers: tiers(choices, 40),
         forward_tiers: tiers(choices, 60),
         addresses: vec![address],
@@ -385,7 +385,7 @@ pub fn world(choices: &mut Choices, size: Size) -> Vec<Update> {
         updates.push(endpoint(choices, size, number));
     }
     for number in 0..HOST_ENDPOINTS {
-        if choices.chance(35) {
+        if choices.chance(45) {
             updates.push(host_endpoint(choices, size, number));
         }
     }

@@ -196,24 +196,32 @@ impl Walker {
         walk
     }
 
-    /// What each chain comes to, whatever the others say: before connections, at the source's end,
-    /// at the destination's. None where nothing is asked; the words are for comparison alone.
+    /// What each chain of a flow's two ends comes to, whatever the others say and whichever of them
+    /// is asked: the source's for a local endpoint, the uplink and the node, the destination's from
+    /// a local endpoint, from the uplink and before connections. None where there is none; the words
+    /// are for comparison alone.
     #[must_use]
-    pub fn chains(&self, ingress_port: u16, flow: &Flow) -> [Option<String>; 4] {
-        let Ok((way, _)) = self.way(ingress_port, flow, &mut Vec::new()) else {
-            return Default::default();
+    pub fn chains(&self, ingress_port: u16, flow: &Flow) -> [Option<String>; 6] {
+        let source = match self.source(ingress_port, flow.src, &mut Vec::new()) {
+            Some(Source::Endpoint(chains)) => chains.map(Some),
+            Some(Source::Node([uplink, untracked])) => [some(untracked), some(uplink), None],
+            None => [None; 3],
         };
-        let inward = Direction::Ingress;
-        let outward = Direction::Egress;
-        [
-            (way.untracked, way.untracked_direction()),
-            (way.outward, outward),
-            (way.inward, inward),
-            (way.stateless, inward),
-        ]
-        .map(|(chain, direction)| {
-            chain.map(|chain| format!("{:?}", self.chain(direction, chain, flow, &mut Vec::new())))
-        })
+        let local = match self.local(flow.dst, &mut Vec::new()) {
+            Some((_, Local::Endpoint([local, uplink, untracked]))) => {
+                [Some(local), Some(uplink), some(untracked)]
+            }
+            Some((_, Local::Node([uplink, untracked]))) => [None, some(uplink), some(untracked)],
+            None => [None; 3],
+        };
+        let ends = [(source, Direction::Egress), (local, Direction::Ingress)];
+        let mut came = ends.into_iter().flat_map(|(chains, direction)| {
+            chains.map(|chain| {
+                let came = self.chain(direction, chain?, flow, &mut Vec::new());
+                Some(format!("{came:?}"))
+            })
+        });
+        std::array::from_fn(|_| came.next().flatten())
     }
 
     fn pass(&self, ingress_port: u16, flow: &Flow, walk: &mut Walk) -> Result<u16, DropReason> {

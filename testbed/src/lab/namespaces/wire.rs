@@ -127,23 +127,6 @@ impl Host {
         Ok(())
     }
 
-    /// Writes the MAC of the network's gateways down, as for a router that the pipeline does not
-    /// answer: a closed uplink is silent.
-    pub(super) async fn pin(namespace: &Namespace, uplink: &Uplink) -> Result<(), LabError> {
-        let inside = Inside::open(namespace).await?;
-        for node in &uplink.node {
-            let neighbour = inside.handle.neighbours().add(inside.eth0, *node);
-            let pinned = neighbour
-                .link_layer_address(&uplink.mac)
-                .state(NeighbourState::Permanent)
-                .replace()
-                .execute()
-                .await;
-            pinned.map_err(|source| inside.error("pinning a neighbour", source))?;
-        }
-        Ok(())
-    }
-
     /// `name` here, `eth0` with `mac` there.
     async fn pair(
         &self,

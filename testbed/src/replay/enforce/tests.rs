@@ -35,6 +35,7 @@ impl Lab {
     fn new(policy_only: bool) -> Self {
         let semantics = Semantics {
             policy_only,
+            node: Enforcement::node(policy_only),
             ..Semantics::default()
         };
         Self {
