@@ -84,7 +84,7 @@ fn the_same_seed_gives_the_same_flows_and_all_differ() {
 
 #[test]
 fn every_edge_and_both_families_come_up() {
-    let flows = flows(&model(), 2_000, 1);
+    let flows = flows(&model(), None, 2_000, 1);
     let has = |wanted: &str| {
         let wanted: IpAddr = wanted.parse().unwrap();
         flows.iter().any(|f| f.src == wanted) && flows.iter().any(|f| f.dst == wanted)
