@@ -5,6 +5,7 @@ mod cases;
 mod full;
 mod history;
 mod hitless;
+mod hosts;
 mod reach;
 
 use proptest::prelude::ProptestConfig;
@@ -14,7 +15,7 @@ use policy_model::{
 };
 use table_model::{Atomicity, Capability, Flip};
 
-use crate::generate::{Choices, Edges, Size, UPLINK, flow, site, world};
+use crate::generate::{Choices, Edges, HOST, Size, UPLINK, flow, site, world};
 use crate::{Commit, Compiler, HostAction, LegOwner, RuleHolder, Walker};
 
 /// So many cases, or as many as `PROPTEST_CASES` says. Failing seeds are kept beside the sources.

@@ -10,7 +10,7 @@ use policy_model::{
 use super::*;
 use crate::{EndpointState, RuleHolder};
 
-fn rule(action: Action, src: Side, dst: Side) -> Rule {
+pub(super) fn rule(action: Action, src: Side, dst: Side) -> Rule {
     Rule {
         action,
         family: None,
@@ -26,7 +26,7 @@ fn rule(action: Action, src: Side, dst: Side) -> Rule {
     }
 }
 
-fn policy_id(name: &str) -> PolicyId {
+pub(super) fn policy_id(name: &str) -> PolicyId {
     PolicyId {
         kind: PolicyKind::GlobalNetworkPolicy,
         namespace: "".into(),
@@ -34,7 +34,7 @@ fn policy_id(name: &str) -> PolicyId {
     }
 }
 
-fn pod_id(name: &str) -> WorkloadId {
+pub(super) fn pod_id(name: &str) -> WorkloadId {
     WorkloadId {
         orchestrator: "k8s".into(),
         workload: name.into(),
@@ -43,7 +43,7 @@ fn pod_id(name: &str) -> WorkloadId {
 }
 
 /// A pod that the policy `p` applies to in both directions.
-fn pod(number: usize, net: &str) -> WorkloadEndpoint {
+pub(super) fn pod(number: usize, net: &str) -> WorkloadEndpoint {
     WorkloadEndpoint {
         active: true,
         interface: format!("cali{number}"),
@@ -77,7 +77,7 @@ fn in_sets(sets: &[&str]) -> Side {
     }
 }
 
-fn policy(inbound: Vec<Rule>, outbound: Vec<Rule>) -> Update {
+pub(super) fn policy(inbound: Vec<Rule>, outbound: Vec<Rule>) -> Update {
     let policy = Policy {
         inbound,
         outbound,
@@ -86,17 +86,27 @@ fn policy(inbound: Vec<Rule>, outbound: Vec<Rule>) -> Update {
     Update::Policy(policy_id("p"), policy)
 }
 
-struct Bench {
-    model: PolicyModel,
-    compiler: Compiler,
-    walker: Walker,
+pub(super) struct Bench {
+    pub(super) model: PolicyModel,
+    pub(super) compiler: Compiler,
+    pub(super) walker: Walker,
 }
 
 impl Bench {
+    /// Judges by workload policy alone.
     fn new(updates: Vec<Update>) -> Self {
+        Self::with(updates, true)
+    }
+
+    /// Judges by everything there is.
+    pub(super) fn judging(updates: Vec<Update>) -> Self {
+        Self::with(updates, false)
+    }
+
+    fn with(updates: Vec<Update>, policy_only: bool) -> Self {
         let mut bench = Self {
             model: model_of(updates),
-            compiler: Compiler::new(capability(), semantics(true)),
+            compiler: Compiler::new(capability(), semantics(policy_only)),
             walker: Walker::default(),
         };
         bench.model.apply(Update::InSync).unwrap();
@@ -110,7 +120,7 @@ impl Bench {
         commit
     }
 
-    fn update(&mut self, update: Update) -> Commit {
+    pub(super) fn update(&mut self, update: Update) -> Commit {
         self.model.apply(update).unwrap();
         self.commit()
     }
@@ -127,7 +137,7 @@ impl Bench {
         self.walker.walk(port, flow).allow
     }
 
-    fn rows(&self, table: &str) -> usize {
+    pub(super) fn rows(&self, table: &str) -> usize {
         let usage = self.compiler.usage();
         let table = usage.iter().find(|usage| usage.name == table).unwrap();
         usize::try_from(table.rows).unwrap()

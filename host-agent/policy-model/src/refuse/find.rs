@@ -2,7 +2,7 @@
 //! same legs; how a leg that is *not* refused decides, each works out for itself.
 
 use crate::{
-    Crossing, Direction, HostList, HostLists, HttpHandling, IpSetId, IpSetKind, PolicyId,
+    Crossing, Direction, HostEndpointId, HostList, HostLists, HttpHandling, IpSetId, IpSetKind, PolicyId,
     PolicyKind, PolicyModel, ProfileId, Refusal, RefusalReason, Rule, Semantics, Side, Subject,
     WorkloadEndpoint, WorkloadId,
 };
@@ -92,6 +92,35 @@ impl PolicyModel {
                 let mut profiles = lists.profiles.iter();
                 profiles.find_map(|profile| self.profile_refusal(profile, direction, semantics))
             })
+    }
+
+    /// Whether a host endpoint covers an interface and all its lists are enforced exactly.
+    #[must_use]
+    pub fn host_endpoint_stands(&self, id: &HostEndpointId, semantics: &Semantics) -> bool {
+        let covers = [
+            self.uplink_endpoint(&semantics.node),
+            self.wildcard_endpoint(),
+        ];
+        let in_use = covers.iter().flatten().any(|(cover, _)| *cover == id);
+        in_use && !semantics.policy_only && !self.list_refusals(semantics).any(|(of, _)| of == id)
+    }
+
+    /// Lists of host endpoints that deny everything, one refusal each.
+    fn list_refusals<'a>(
+        &'a self,
+        semantics: &'a Semantics,
+    ) -> impl Iterator<Item = (&'a HostEndpointId, Refusal)> {
+        let lists = [HostList::Untracked, HostList::Forward, HostList::Normal];
+        let places = [Crossing::Uplink, Crossing::Workload]
+            .into_iter()
+            .flat_map(move |crossing| lists.map(|list| (crossing, list)));
+        places.flat_map(move |(crossing, list)| {
+            BOTH.into_iter().filter_map(move |direction| {
+                let lists = self.host_lists(semantics, crossing, list, direction)?;
+                let refusal = self.host_refusal(&lists, direction, semantics)?;
+                Some((lists.id, refusal))
+            })
+        })
     }
 
     /// Everything that is not enforced exactly, in order, for people.
@@ -317,14 +346,17 @@ impl PolicyModel {
                 ));
             }
         }
-        for direction in BOTH {
-            for crossing in [Crossing::Uplink, Crossing::Workload] {
-                for list in [HostList::Untracked, HostList::Forward, HostList::Normal] {
-                    let lists = self.host_lists(semantics, crossing, list, direction);
-                    let refusal = lists.and_then(|l| self.host_refusal(&l, direction, semantics));
-                    all.extend(refusal);
-                }
-            }
+        all.extend(self.list_refusals(semantics).map(|(_, refusal)| refusal));
+        let tunnels = self.encapsulation();
+        let tunnels = tunnels.ipip || tunnels.vxlan || tunnels.vxlan_v6;
+        if let Some((id, _)) = covers[0]
+            && node.host_port
+            && tunnels
+            && !semantics.policy_only
+        {
+            let what = "tunnel packets between nodes are judged by its lists, as all others are";
+            let reason = RefusalReason::Unsupported(what.into());
+            all.push(about(Subject::HostEndpoint(id.clone()), reason));
         }
         all
     }
