@@ -1,6 +1,6 @@
 //! Workload and host endpoints.
 
-use super::Fate::{Delegated, Enforced, Informative, NotEnforced, Refused};
+use super::Fate::{Delegated, Enforced, Informative, NotEnforced};
 use super::{Line, line};
 
 pub(super) const LINES: &[Line] = &[
