@@ -127,7 +127,10 @@ fn site(ports: Vec<DevicePort>) -> Site {
             PortRole::Other => {}
             PortRole::Host => match (mac, host) {
                 (_, Some(_)) => warn!(interface, "a second port of the node itself is not used"),
-                (None, None) => warn!(interface, "the node's own port cannot be used without a MAC"),
+                (None, None) => warn!(
+                    interface,
+                    "the node's own port cannot be used without a MAC"
+                ),
                 (Some(mac), None) => host = Some(HostPort { number, mac }),
             },
             PortRole::Workload => {

@@ -242,10 +242,12 @@ impl Compiler {
 
     /// All endpoints and how far they are enforced, by id.
     pub fn endpoint_states(&self) -> impl Iterator<Item = (&WorkloadId, &EndpointState)> {
-        self.endpoints.iter().filter_map(|(owner, endpoint)| match owner {
-            Owner::Workload(id) => Some((id, &endpoint.state)),
-            Owner::Node => None,
-        })
+        self.endpoints
+            .iter()
+            .filter_map(|(owner, endpoint)| match owner {
+                Owner::Workload(id) => Some((id, &endpoint.state)),
+                Owner::Node => None,
+            })
     }
 
     /// Rows of every table, and how many fit.

@@ -15,8 +15,8 @@ use policy_model::{
 use serde::{Deserialize, Serialize};
 use table_model::Row;
 
-use crate::nets::{family_of, holds};
 use crate::host::ForWorkload;
+use crate::nets::{family_of, holds};
 use crate::site::{HostPort, Port, mac_number};
 use crate::site_rows::RowMap;
 
@@ -189,14 +189,12 @@ pub(crate) fn source_regions(
         .iter()
         .filter_map(|id| model.profile(id))
         .map(|profile| profile.rules(Direction::Egress));
-    let of_host = host
-        .at_source()
-        .flat_map(|(lists, direction)| {
-            let tiers = lists.pre_dnat.iter().chain(lists.tiers);
-            let ids = tiers.flat_map(move |tier| tier.enforced(direction));
-            ids.filter_map(|id| model.policy(id))
-                .map(move |policy| policy.rules(direction))
-        });
+    let of_host = host.at_source().flat_map(|(lists, direction)| {
+        let tiers = lists.pre_dnat.iter().chain(lists.tiers);
+        let ids = tiers.flat_map(move |tier| tier.enforced(direction));
+        ids.filter_map(|id| model.policy(id))
+            .map(move |policy| policy.rules(direction))
+    });
     let failsafes = host.failsafe_nets();
     for net in failsafes {
         if !see(net) {

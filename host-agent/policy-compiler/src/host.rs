@@ -65,7 +65,9 @@ impl<'a> ForWorkload<'a> {
     /// Nets that failsafe ports tell sources apart by, where a workload is the source.
     pub(crate) fn failsafe_nets(&self) -> impl Iterator<Item = IpNet> {
         let asked = [self.from, self.to_node].into_iter().flatten();
-        let any = asked.map(|(lists, _)| lists).any(|lists| lists.has_failsafes());
+        let any = asked
+            .map(|(lists, _)| lists)
+            .any(|lists| lists.has_failsafes());
         let inbound = self.failsafes.inbound.iter();
         inbound.filter_map(move |port| port.net.filter(|_| any))
     }

@@ -5,9 +5,7 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use policy_model::{
-    Direction, HOST_TIER, PROFILE_TIER, PolicyId, PolicyKind, ProfileId, RuleId,
-};
+use policy_model::{Direction, HOST_TIER, PROFILE_TIER, PolicyId, PolicyKind, ProfileId, RuleId};
 use serde::{Deserialize, Serialize};
 
 use crate::fingerprint::{Fingerprint, IdSpace};

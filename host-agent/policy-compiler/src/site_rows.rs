@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use p4_tables::{
-    GATEWAY_V4, GATEWAY_V6, acl_settings, endpoint_port, gateway_v4, gateway_v6,
-    route_next_hop, route_v4, route_v6,
+    GATEWAY_V4, GATEWAY_V6, acl_settings, endpoint_port, gateway_v4, gateway_v6, route_next_hop,
+    route_v4, route_v6,
 };
 use policy_model::{PolicyModel, Semantics};
 use table_model::{ActionCall, Row, RowKey};

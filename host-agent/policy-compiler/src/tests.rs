@@ -10,9 +10,7 @@ mod reach;
 
 use proptest::prelude::ProptestConfig;
 
-use policy_model::{
-    Flow, HostList, Judge, L4, PolicyModel, Semantics, Update, Verdict, evaluate,
-};
+use policy_model::{Flow, HostList, Judge, L4, PolicyModel, Semantics, Update, Verdict, evaluate};
 use table_model::{Atomicity, Capability, Flip};
 
 use crate::generate::{Choices, Edges, HOST, Size, UPLINK, flow, site, world};
@@ -114,7 +112,10 @@ fn check_flow(
         });
         let want = want.next();
         if leg.chain == 0 {
-            let closed = verdict.legs.iter().any(|leg| leg.steps.is_empty() && !leg.allow);
+            let closed = verdict
+                .legs
+                .iter()
+                .any(|leg| leg.steps.is_empty() && !leg.allow);
             assert!(closed, "{}", tell());
             break;
         }
@@ -127,7 +128,12 @@ fn check_flow(
         let rule = compiler.rule(id);
         let rule = rule.unwrap_or_else(|| panic!("no rule: {}", tell()));
         if want.steps.is_empty() {
-            assert_eq!(rule.holder, RuleHolder::Host(HostAction::Refused), "{}", tell());
+            assert_eq!(
+                rule.holder,
+                RuleHolder::Host(HostAction::Refused),
+                "{}",
+                tell()
+            );
             continue;
         }
         let decision = &want.decision;

@@ -136,9 +136,7 @@ pub fn evaluate(model: &PolicyModel, semantics: &Semantics, flow: &Flow) -> Verd
             Some("Neither address is a local workload's; nothing is passed through.")
         }
         (End::Node, End::Node) => Some("The node does not send to itself through the device."),
-        (_, End::Elsewhere)
-            if !semantics.policy_only && model.node_metadata_has(flow.dst) =>
-        {
+        (_, End::Elsewhere) if !semantics.policy_only && model.node_metadata_has(flow.dst) => {
             Some("The destination is this node, which the device has no port for.")
         }
         _ => None,
@@ -200,8 +198,12 @@ impl Passes<'_> {
                     End::Workload(_) | End::Elsewhere => HostList::Forward,
                 };
                 // Accepted without a connection: no other list of a host endpoint is asked.
-                if self.host(Crossing::Uplink, HostList::Untracked, Direction::Ingress, legs)
-                    != Passed::Accepted
+                if self.host(
+                    Crossing::Uplink,
+                    HostList::Untracked,
+                    Direction::Ingress,
+                    legs,
+                ) != Passed::Accepted
                 {
                     self.host(Crossing::Uplink, list, Direction::Ingress, legs);
                 }
@@ -239,8 +241,12 @@ impl Passes<'_> {
             (End::Elsewhere, End::Elsewhere | End::Node)
             | (End::Node, End::Workload(_) | End::Node) => {}
             (End::Node, End::Elsewhere) => {
-                if self.host(Crossing::Uplink, HostList::Untracked, Direction::Egress, legs)
-                    != Passed::Accepted
+                if self.host(
+                    Crossing::Uplink,
+                    HostList::Untracked,
+                    Direction::Egress,
+                    legs,
+                ) != Passed::Accepted
                 {
                     self.host(Crossing::Uplink, HostList::Normal, Direction::Egress, legs);
                 }
@@ -251,7 +257,12 @@ impl Passes<'_> {
             (End::Workload(_) | End::Elsewhere, End::Workload(id)) => {
                 let (model, semantics, flow) = (self.model, self.semantics, self.flow);
                 legs.push(leg::judge(model, semantics, id, Direction::Ingress, flow));
-                self.host(Crossing::Workload, HostList::Forward, Direction::Egress, legs);
+                self.host(
+                    Crossing::Workload,
+                    HostList::Forward,
+                    Direction::Egress,
+                    legs,
+                );
             }
             (End::Workload(_), End::Node) => {
                 if !is_router_icmp(self.flow) && !self.model.config().endpoint_reaches_host() {

@@ -37,6 +37,7 @@ pub use ids::{HostEndpointId, IpSetId, PolicyId, PolicyKind, ProfileId, RuleId, 
 pub use ip_set::{IpSet, IpSetKind, Member};
 pub use members::Members;
 pub use model::{Labels, ModelError, PolicyModel, WireguardPeer};
+pub use names::{FAILSAFE_TIER, HOST_TIER, PROFILE_TIER};
 pub use network::{
     Encapsulation, HostMetadata, IpPool, Route, RouteTypes, Service, ServiceId, ServicePort, Vtep,
 };
@@ -45,6 +46,5 @@ pub use rule::{
     Action, Family, HttpMatch, Icmp, InvalidRule, Policy, PortRange, Profile, Protocol, Rule,
     RuleNotes, Side,
 };
-pub use names::{FAILSAFE_TIER, HOST_TIER, PROFILE_TIER};
 pub use semantics::{Config, HttpHandling, Node, Semantics};
 pub use update::Update;

@@ -2,9 +2,8 @@
 
 use ipnet::IpNet;
 use policy_model::{
-    Action, Direction, IpSetId, IpSetKind, Member, Policy, PolicyId,
-    PolicyKind, PortRange, Protocol, Rule, RuleId, RuleNotes, Side, Tier, WorkloadEndpoint,
-    WorkloadId,
+    Action, Direction, IpSetId, IpSetKind, Member, Policy, PolicyId, PolicyKind, PortRange,
+    Protocol, Rule, RuleId, RuleNotes, Side, Tier, WorkloadEndpoint, WorkloadId,
 };
 
 use super::*;

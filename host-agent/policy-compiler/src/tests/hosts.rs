@@ -55,8 +55,14 @@ fn a_packet_that_no_list_concerns_takes_no_step_more() {
     );
     let before = [steps(&bench, UPLINK, &into), steps(&bench, 0, &out)];
     let commit = bench.update(host(|host| host.tiers = tiers()));
-    assert_eq!([steps(&bench, UPLINK, &into), steps(&bench, 0, &out)], before);
-    assert!(commit.touched.is_empty(), "the normal list is the node's alone");
+    assert_eq!(
+        [steps(&bench, UPLINK, &into), steps(&bench, 0, &out)],
+        before
+    );
+    assert!(
+        commit.touched.is_empty(),
+        "the normal list is the node's alone"
+    );
     let to_pods = bench.update(host(|host| host.forward_tiers = tiers()));
     assert_eq!(to_pods.touched.len(), 2);
     assert_eq!(steps(&bench, UPLINK, &into).len(), 2);
@@ -135,7 +141,12 @@ fn lists_that_cannot_be_enforced_deny_and_say_so() {
         host.forward_tiers = tiers();
         host.forward_tiers[0].ingress = vec![policy_id("gone")];
     }));
-    assert!(commit.refusals.iter().any(|r| r.to_string().contains("gone")));
+    assert!(
+        commit
+            .refusals
+            .iter()
+            .any(|r| r.to_string().contains("gone"))
+    );
     let into = tcp("10.1.0.1", "10.0.0.1", 80);
     let walk = bench.walker.walk(UPLINK, &into);
     assert_eq!(walk.drop.as_deref(), Some("host_endpoint_ingress"));

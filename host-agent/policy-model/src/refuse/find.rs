@@ -2,9 +2,9 @@
 //! same legs; how a leg that is *not* refused decides, each works out for itself.
 
 use crate::{
-    Crossing, Direction, HostEndpointId, HostList, HostLists, HttpHandling, IpSetId, IpSetKind, PolicyId,
-    PolicyKind, PolicyModel, ProfileId, Refusal, RefusalReason, Rule, Semantics, Side, Subject,
-    WorkloadEndpoint, WorkloadId,
+    Crossing, Direction, HostEndpointId, HostList, HostLists, HttpHandling, IpSetId, IpSetKind,
+    PolicyId, PolicyKind, PolicyModel, ProfileId, Refusal, RefusalReason, Rule, Semantics, Side,
+    Subject, WorkloadEndpoint, WorkloadId,
 };
 
 const BOTH: [Direction; 2] = [Direction::Ingress, Direction::Egress];
@@ -335,7 +335,9 @@ impl PolicyModel {
             };
             let in_use = covers.iter().flatten().any(|(cover, _)| *cover == id);
             if semantics.policy_only {
-                all.push(unsupported("host endpoint policy, as policy alone is judged"));
+                all.push(unsupported(
+                    "host endpoint policy, as policy alone is judged",
+                ));
             } else if !in_use {
                 all.push(unsupported(
                     "it covers no interface that this device has, or another one comes first",
@@ -365,7 +367,10 @@ impl PolicyModel {
         let config = self.config();
         [
             ("FailsafeInboundHostPorts", config.failsafe_inbound().err()),
-            ("FailsafeOutboundHostPorts", config.failsafe_outbound().err()),
+            (
+                "FailsafeOutboundHostPorts",
+                config.failsafe_outbound().err(),
+            ),
         ]
         .into_iter()
         .filter_map(|(name, error)| {
@@ -379,7 +384,8 @@ impl PolicyModel {
         if semantics.policy_only || host_port || word.eq_ignore_ascii_case("drop") {
             return None;
         }
-        let text = format!("{word}; without a port for the node, traffic of workloads to it is denied");
+        let text =
+            format!("{word}; without a port for the node, traffic of workloads to it is denied");
         let subject = Subject::Config("DefaultEndpointToHostAction".into());
         Some(about(subject, RefusalReason::Unsupported(text)))
     }

@@ -144,7 +144,10 @@ fn the_first_id_covers_the_uplink_whether_by_name_or_by_address() {
 fn the_normal_list_ends_with_profiles_and_then_drops() {
     let closed = World::new().host("h", on("eth0"));
     assert!(!closed.allows(PEER, NODE, 80) && !closed.allows(NODE, PEER, 80));
-    assert!(closed.allows(PEER, POD, 80), "what passes through is not its");
+    assert!(
+        closed.allows(PEER, POD, 80),
+        "what passes through is not its"
+    );
     let open = World::new().host(
         "h",
         HostEndpoint {
@@ -176,7 +179,10 @@ fn failsafe_ports_stay_open_and_name_themselves() {
     assert!(verdict.allow);
     let by = &verdict.decided_by;
     assert_eq!(by.tier, FAILSAFE_TIER);
-    assert_eq!((&*by.policy, by.rule), ("FailsafeInboundHostPorts", Some(1)));
+    assert_eq!(
+        (&*by.policy, by.rule),
+        ("FailsafeInboundHostPorts", Some(1))
+    );
     assert!(!world.allows("198.51.100.1", NODE, 22), "another net");
     assert!(!world.allows(NODE, PEER, 22), "none outwards");
     assert!(World::new().host("h", on("eth0")).allows(NODE, PEER, 179));
@@ -282,7 +288,10 @@ fn failsafe_ports_skip_pre_dnat_and_untracked_but_accept_nothing_there() {
     let verdict = world.judge(PEER, POD, 22);
     assert!(!verdict.allow);
     assert_eq!(verdict.decided_by.policy, "allow-80", "by the forward list");
-    assert!(world.allows(PEER, NODE, 22), "by the normal list's failsafe");
+    assert!(
+        world.allows(PEER, NODE, 22),
+        "by the normal list's failsafe"
+    );
 }
 
 #[test]
@@ -297,7 +306,10 @@ fn untracked_is_asked_first_and_its_accept_skips_the_host_endpoint() {
     );
     assert!(world.allows(PEER, POD, 80) && world.allows(PEER, NODE, 80));
     assert!(world.allows(NODE, PEER, 80), "outwards for the node");
-    assert!(!world.allows(POD, PEER, 80), "forwarded packets do not meet it");
+    assert!(
+        !world.allows(POD, PEER, 80),
+        "forwarded packets do not meet it"
+    );
     assert!(!world.allows(PEER, NODE, 443));
     let left = world.judge(PEER, NODE, 81);
     assert!(!left.allow, "left to the normal list, which has nothing");
@@ -312,7 +324,10 @@ fn untracked_is_asked_first_and_its_accept_skips_the_host_endpoint() {
                 ..on("eth0")
             },
         );
-    assert!(replies.allows(PEER, NODE, 443), "a reply of failsafe traffic");
+    assert!(
+        replies.allows(PEER, NODE, 443),
+        "a reply of failsafe traffic"
+    );
     assert!(!replies.allows(NODE, PEER, 443));
 }
 
