@@ -32,7 +32,9 @@ pub(crate) fn flows(
 ) -> Vec<Flow> {
     let mut edges = Edges::of(model);
     let mut random = Random::new(seed);
-    let node = node.map(|node| model.node_addresses(node)).unwrap_or_default();
+    let node = node
+        .map(|node| model.node_addresses(node))
+        .unwrap_or_default();
     edges.addresses.extend(&node);
     if node.is_empty() {
         return among(&edges, count, &mut random);
@@ -40,9 +42,11 @@ pub(crate) fn flows(
     let share = count / OF_NODE;
     let mut flows = among(&edges, count - share, &mut random);
     edges.locals = node;
-    flows.extend(among(&edges, share, &mut random));
+    // Some are flows of workloads that were made already.
+    flows.extend(among(&edges, share + share / 8, &mut random));
     let mut made = BTreeSet::new();
     flows.retain(|flow| made.insert(*flow));
+    flows.truncate(count);
     flows
 }
 

@@ -145,7 +145,11 @@ fn what_untracked_policy_accepts_leaves_no_connection() {
     );
     line.update(host(|_| {}));
     assert_eq!(line.send(udp(PEER, POD, there)), Fate::Forwarded);
-    assert_eq!(line.send(udp(POD, PEER, back)), Fate::Forwarded, "now it is");
+    assert_eq!(
+        line.send(udp(POD, PEER, back)),
+        Fate::Forwarded,
+        "now it is"
+    );
 }
 
 #[test]
