@@ -156,6 +156,9 @@ const bit<3> PORT_UPLINK = 2;
 const bit<3> PORT_CLOSED = 3;
 const bit<3> PORT_HOST = 4;
 
+/* Stands where a local endpoint that is closed has no port: v1model drops what goes there. */
+const bit<9> NO_PORT = 511;
+
 /* One slot of the connection table:
  * low address, high address, low port, high port, protocol, epoch, state, last use. */
 typedef bit<368> slot_t;

@@ -150,8 +150,11 @@ control Pipeline(inout headers_t hdr, inout metadata_t md, inout standard_metada
                             md.first_step = md.src_chain;
                         }
                     } else if (md.port_kind == PORT_HOST) {
-                        /* To a local endpoint: what the node sends it is not policed. */
-                        if (md.local_dst == 0 && md.stateless == 0 && md.src_uplink_chain != 0) {
+                        /* What the node sends a local endpoint is not policed, but one that is
+                         * closed gets nothing. */
+                        if (md.local_dst == 1 && md.out_port == NO_PORT) {
+                            md.drop_reason = DROP_INGRESS_CLOSED;
+                        } else if (md.local_dst == 0 && md.stateless == 0 && md.src_uplink_chain != 0) {
                             md.due = 1;
                             md.outward = 1;
                             md.first_step = md.src_uplink_chain;

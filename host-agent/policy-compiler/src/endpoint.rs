@@ -21,7 +21,7 @@ use crate::site::{HostPort, Port, mac_number};
 use crate::site_rows::RowMap;
 
 /// The port that v1model drops to; stands where a closed endpoint has no port.
-const NO_PORT: u16 = 511;
+pub(crate) const NO_PORT: u16 = 511;
 
 /// How far an endpoint is enforced.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use table_model::{ApplyError, FieldValue, Row, RowKey, TableId, TableSnapshot, Update};
 
 use crate::chain::LegOwner;
+use crate::endpoint::NO_PORT;
 use look::{by_family, ids, l4, number, prefix_len};
 
 /// All rows, ready to be looked up.
@@ -292,7 +293,11 @@ impl Walker {
                 way.untracked = some(untracked);
                 way.from_node = true;
             }
-            (Behind::Node, Some(Source::Node(_)), Some((_, Local::Endpoint(_)))) => {}
+            (Behind::Node, Some(Source::Node(_)), Some((port, Local::Endpoint(_)))) => {
+                if port == NO_PORT {
+                    return Err(DropReason::IngressClosed);
+                }
+            }
             (Behind::Node, Some(Source::Node(_)), Some((_, Local::Node(_)))) => {
                 return Err(DropReason::ToHost);
             }

@@ -237,9 +237,16 @@ impl Passes<'_> {
     /// What is asked where the packet goes out.
     fn outwards(&self, src: &End<'_>, dst: &End<'_>, legs: &mut Vec<Leg>) {
         match (src, dst) {
+            (End::Elsewhere, End::Elsewhere | End::Node) | (End::Node, End::Node) => {}
             // The node's packets to its workloads are not policed.
-            (End::Elsewhere, End::Elsewhere | End::Node)
-            | (End::Node, End::Workload(_) | End::Node) => {}
+            (End::Node, End::Workload(id)) => {
+                let active = |id| self.model.workload(id).is_some_and(|w| w.active);
+                if !active(id) {
+                    let reason = format!("Endpoint {id} is not active.");
+                    let owner = Judge::Workload((*id).clone());
+                    legs.push(leg::refused(owner, Direction::Ingress, reason));
+                }
+            }
             (End::Node, End::Elsewhere) => {
                 if self.host(
                     Crossing::Uplink,

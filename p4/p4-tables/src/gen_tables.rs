@@ -749,6 +749,7 @@ pub mod acl_chain {
     pub const STEP: ActionId = ActionId(0x0100001a);
 
     /// A row that does `step`.
+    #[expect(clippy::too_many_arguments, reason = "one for each parameter")]
     #[must_use]
     pub fn step(key: RowKey, class: u32, ports: u32, source_ports: u32, next: u32, pass: u32, accept: u32, reason: u8) -> Row {
         let mut params = smallvec::SmallVec::new();

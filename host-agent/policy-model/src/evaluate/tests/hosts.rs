@@ -94,6 +94,14 @@ fn without_a_host_endpoint_the_node_is_open_both_ways() {
     let world = World::new();
     assert!(world.allows(PEER, NODE, 443) && world.allows(NODE, PEER, 443));
     assert!(world.allows(NODE, POD, 443), "its workloads always");
+    let mut down = world;
+    let endpoint = WorkloadEndpoint {
+        active: false,
+        ..workload(&[POD])
+    };
+    down.0.push(Update::Workload(workload_id("a"), endpoint));
+    assert!(!down.allows(NODE, POD, 443), "but those that are down");
+    let world = World::new();
     assert!(!world.allows(NODE, NODE, 80), "not through the device");
 }
 
