@@ -3,14 +3,10 @@
 //! `ConfigUpdate` holds only values that somebody set, as the user or the resource's default spelled
 //! them; so the defaults live here, in one table, and words are compared without case.
 
-mod failsafe;
-
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use policy_model::{Config, PortRange};
-
-pub use failsafe::FailsafePort;
+use policy_model::{Config, FailsafePort, PortRange};
 
 /// Parameters that matter to a dataplane driver, with Felix's default for each, as text.
 pub const DEFAULTS: [(&str, &str); 30] = [
@@ -20,14 +16,8 @@ pub const DEFAULTS: [(&str, &str); 30] = [
     ("DisableConntrackInvalidCheck", "false"),
     ("EndpointReportingEnabled", "false"),
     ("EndpointStatusPathPrefix", "/var/run/calico"),
-    (
-        "FailsafeInboundHostPorts",
-        "tcp:22,udp:68,tcp:179,tcp:2379,tcp:2380,tcp:5473,tcp:6443,tcp:6666,tcp:6667",
-    ),
-    (
-        "FailsafeOutboundHostPorts",
-        "udp:53,udp:67,tcp:179,tcp:2379,tcp:2380,tcp:5473,tcp:6443,tcp:6666,tcp:6667",
-    ),
+    ("FailsafeInboundHostPorts", FailsafePort::INBOUND),
+    ("FailsafeOutboundHostPorts", FailsafePort::OUTBOUND),
     ("FloatingIPs", "Disabled"),
     ("FlowLogsFlushInterval", "300"),
     ("FlowLogsGoldmaneServer", ""),
@@ -225,7 +215,7 @@ impl FelixConfig {
     }
 
     fn failsafe(&self, name: &str) -> Result<Vec<FailsafePort>, String> {
-        failsafe::parse(self.text(name).unwrap_or_default())
+        FailsafePort::list(self.text(name).unwrap_or_default())
             .map_err(|what| format!("{name}: {what}"))
     }
 

@@ -19,7 +19,7 @@ pub mod server;
 mod session;
 mod status;
 
-pub use config::{DEFAULTS, EndpointToHost, FailsafePort, FelixConfig};
+pub use config::{DEFAULTS, EndpointToHost, FelixConfig};
 pub use convert::{Converted, Converter, Effect, Problem};
 pub use dialect::{Dialect, Evidence};
 pub use journal::{Journal, JournalError, Recovered, Role};

@@ -305,7 +305,12 @@ impl Agent {
         self.refusals = commit.refusals;
         self.endpoints
             .committed(&commit.touched, generation, &self.model, &self.out.reports);
-        let hosts = self.model.host_endpoints().map(|(id, _)| id);
+        let mut semantics = self.config.semantics.clone();
+        semantics.node = self.site.node();
+        let model = &self.model;
+        let hosts = model
+            .host_endpoints()
+            .map(|(id, _)| (id, model.host_endpoint_stands(id, &semantics)));
         self.out.reports.host_endpoints(hosts);
         self.timings
             .push_back((generation, burst.first, self.felix.sequence));

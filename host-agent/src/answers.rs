@@ -295,7 +295,9 @@ impl HostApi for Answers {
                         .to_owned(),
                 ));
             }
-            let verdict = evaluate(&agent.model, &agent.config.semantics, &flow);
+            let mut semantics = agent.config.semantics.clone();
+            semantics.node = agent.site.node();
+            let verdict = evaluate(&agent.model, &semantics, &flow);
             let Some(compiler) = &agent.compiler else {
                 return Err(HostRefused::Unavailable(
                     "nothing is compiled yet: the DPU's capabilities are not known".to_owned(),

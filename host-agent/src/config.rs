@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use offload_api::identity::{Expected, Identity, IdentityError, Role};
-use policy_model::{HttpHandling, Semantics};
+use policy_model::{HttpHandling, Node, Semantics};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -384,6 +384,8 @@ impl Layer {
                     HttpMatch::L4 => HttpHandling::L4,
                 },
                 policy_only: self.policy_only.unwrap_or(false),
+                // The DPU's inventory tells.
+                node: Node::UNKNOWN,
             },
             quiet: Duration::from_millis(quiet),
             latency: Duration::from_millis(latency),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use offload_api::client::{CallError, DpuClient};
 use offload_api::error_chain;
 use offload_api::types::{DeviceInfo, DevicePort, PortRole};
-use policy_compiler::{Port, Site, Uplink};
+use policy_compiler::{HostPort, Port, Site, Uplink};
 use table_model::Capability;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
@@ -115,6 +115,7 @@ async fn look(client: &DpuClient, fingerprint: u64) -> Result<Inventory, String>
 fn site(ports: Vec<DevicePort>) -> Site {
     let mut workload_ports = BTreeMap::new();
     let mut uplink: Option<Uplink> = None;
+    let mut host: Option<HostPort> = None;
     for port in ports {
         let DevicePort {
             number,
@@ -124,6 +125,14 @@ fn site(ports: Vec<DevicePort>) -> Site {
         } = port;
         match role {
             PortRole::Other => {}
+            PortRole::Host => match (mac, host) {
+                (_, Some(_)) => warn!(interface, "a second port of the node itself is not used"),
+                (None, None) => warn!(
+                    interface,
+                    "the node's own port cannot be used without a MAC"
+                ),
+                (Some(mac), None) => host = Some(HostPort { number, mac }),
+            },
             PortRole::Workload => {
                 workload_ports.insert(interface, Port { number, mac });
             }
@@ -156,6 +165,7 @@ fn site(ports: Vec<DevicePort>) -> Site {
     Site {
         workload_ports,
         uplink,
+        host,
         gateway_mac: p4_tables::GATEWAY_MAC,
     }
 }
@@ -188,11 +198,21 @@ mod tests {
             port(1, "cali1", PortRole::Workload),
             port(2, "mgmt", PortRole::Other),
             port(3, "eth1", uplink(None)),
+            port(4, "pf0hpf", PortRole::Host),
+            port(5, "pf1hpf", PortRole::Host),
         ]);
         assert_eq!(site.workload_ports.keys().collect::<Vec<_>>(), ["cali1"]);
         assert_eq!(site.workload_ports["cali1"].number, 1);
         let uplink = site.uplink.unwrap();
         assert_eq!((uplink.port, uplink.next_hop_mac), (0, [9; 6]));
+        assert_eq!(site.host.map(|host| host.number), Some(4));
+    }
+
+    #[test]
+    fn a_port_of_the_node_without_a_mac_is_none() {
+        let mut wrong = port(0, "pf0hpf", PortRole::Host);
+        wrong.mac = None;
+        assert_eq!(site(vec![wrong]).host, None);
     }
 
     #[test]

@@ -49,15 +49,24 @@ impl Reports {
         self.board.workload(id.clone(), status);
     }
 
-    /// The host endpoints that there are. All are refused in this release, and Felix hears so.
-    pub(crate) fn host_endpoints<'i>(&mut self, ids: impl Iterator<Item = &'i HostEndpointId>) {
-        let now: BTreeSet<HostEndpointId> = ids.cloned().collect();
+    /// The host endpoints that there are, and whether they are enforced. As with Felix's own
+    /// dataplanes one that covers no interface is in error.
+    pub(crate) fn host_endpoints<'i>(
+        &mut self,
+        endpoints: impl Iterator<Item = (&'i HostEndpointId, bool)>,
+    ) {
+        let mut now = BTreeSet::new();
+        for (id, enforced) in endpoints {
+            let status = if enforced {
+                EndpointStatus::Up
+            } else {
+                EndpointStatus::Error
+            };
+            self.board.host_endpoint(id.clone(), Some(status));
+            now.insert(id.clone());
+        }
         for gone in self.hosts.difference(&now) {
             self.board.host_endpoint(gone.clone(), None);
-        }
-        for id in &now {
-            self.board
-                .host_endpoint(id.clone(), Some(EndpointStatus::Error));
         }
         self.hosts = now;
     }

@@ -4,11 +4,20 @@ use std::net::IpAddr;
 
 use offload_api::host::{self, FlowQuestion, HostRefused};
 use policy_compiler::Explanation as RowsExplanation;
-use policy_model::{Decision, Direction, Flow, L4, Protocol, Verdict, WorkloadId};
+use policy_model::{Decision, Direction, Flow, Judge, L4, Protocol, Verdict, WorkloadId};
 
 /// Resource name of an endpoint.
 pub(crate) fn endpoint_name(id: &WorkloadId) -> String {
     format!("endpoints/{id}")
+}
+
+/// Resource name of whoever judges a leg.
+fn judge_name(judge: &Judge) -> String {
+    match judge {
+        Judge::Workload(id) => endpoint_name(id),
+        Judge::Host(id, _) => format!("hostEndpoints/{id}"),
+        Judge::Node => "node".to_owned(),
+    }
 }
 
 pub(crate) fn direction(direction: Direction) -> host::Direction {
@@ -94,7 +103,7 @@ pub(crate) fn explanation(verdict: Verdict, rows: &RowsExplanation) -> host::Exp
         legs: legs
             .into_iter()
             .map(|leg| host::Leg {
-                endpoint: endpoint_name(&leg.endpoint),
+                endpoint: judge_name(&leg.endpoint),
                 direction: Some(direction(leg.direction)),
                 allow: leg.allow,
                 decision: decision(leg.decision),

@@ -72,6 +72,8 @@ pub enum PortRole {
         /// Nets with a next hop of their own.
         neighbours: Vec<(IpNet, [u8; 6])>,
     },
+    /// The node itself: its own network stack. Its addresses are the uplink's.
+    Host,
     /// Anything else.
     Other,
 }

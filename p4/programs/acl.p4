@@ -1,20 +1,25 @@
 /* One step of a leg of policy: labels, groups, verdict. Exact and LPM only, so a step costs the
  * same whatever the number of rules, sets and members.
  *
- * A leg is a chain of steps, each of them one policy or, where that is cheap, the whole leg. A
- * verdict that leaves it to a later policy or tier resubmits the packet with the step that is due.
+ * A leg is a chain of steps, each of them one policy or, where that is cheap, a whole list. A
+ * verdict that leaves it to a later policy or tier resubmits the packet with the step that is due,
+ * and so does an accept while another endpoint at the same end has still to be asked.
  * A packet between two local endpoints takes its egress leg first and is resubmitted in between as
  * well, so that every table is there once for both directions. */
 
 control Acl(inout headers_t hdr, inout metadata_t md) {
-    /* The class to ask, and the steps that follow: 0 if none does. */
+    /* The class to ask, and the steps that follow on no match, on a pass and on an accept: 0 if
+     * none does. A deny counts as `reason`, which tells whose policy it is. */
     @name(".step") @id(0x0100001a)
-    action step(bit<32> class, bit<32> ports, bit<32> source_ports, bit<32> next, bit<32> pass) {
+    action step(bit<32> class, bit<32> ports, bit<32> source_ports, bit<32> next, bit<32> pass,
+                bit<32> accept, bit<8> reason) {
         md.class = class;
         md.ports = ports;
         md.source_ports = source_ports;
         md.next_step = next;
         md.pass_step = pass;
+        md.accept_step = accept;
+        md.deny_reason = reason;
     }
 
     @name(".acl_chain") @id(0x02000024)
@@ -188,6 +193,7 @@ control Acl(inout headers_t hdr, inout metadata_t md) {
         md.judged = 1;
         md.allowed = 1;
         md.rule = rule;
+        md.onward = md.accept_step;
     }
 
     @name(".deny") @id(0x01000019)
@@ -199,12 +205,14 @@ control Acl(inout headers_t hdr, inout metadata_t md) {
     /* No rule of this step matched: the next policy decides. */
     @name(".next_policy") @id(0x0100001b)
     action next_policy() {
+        md.left = 1;
         md.onward = md.next_step;
     }
 
     /* A rule passes: the first policy of the next tier decides, or the next profile. */
     @name(".next_tier") @id(0x0100001c)
     action next_tier(bit<32> rule) {
+        md.left = 1;
         md.onward = md.pass_step;
         md.rule = rule;
     }

@@ -12,6 +12,12 @@ control Endpoint(inout headers_t hdr, inout metadata_t md, inout standard_metada
         md.port_kind = PORT_UPLINK;
     }
 
+    /* The node itself: its own network stack. */
+    @name(".host_port") @id(0x01000007)
+    action host_port() {
+        md.port_kind = PORT_HOST;
+    }
+
     @name(".closed_port") @id(0x01000003)
     action closed_port(bit<8> reason) {
         md.port_kind = PORT_CLOSED;
@@ -21,7 +27,7 @@ control Endpoint(inout headers_t hdr, inout metadata_t md, inout standard_metada
     @name(".endpoint_port") @id(0x02000001)
     table endpoint_port {
         key = { md.in_port : exact @name("ingress_port"); }
-        actions = { workload_port; uplink_port; closed_port; @defaultonly NoAction; }
+        actions = { workload_port; uplink_port; host_port; closed_port; @defaultonly NoAction; }
         const default_action = NoAction;
         size = 512;
     }
@@ -40,10 +46,21 @@ control Endpoint(inout headers_t hdr, inout metadata_t md, inout standard_metada
         size = 4096;
     }
 
+    /* First steps for what goes to a local endpoint, to the uplink and to the node. */
     @name(".source_endpoint") @id(0x01000005)
-    action source_endpoint(bit<32> chain) {
+    action source_endpoint(bit<32> chain, bit<32> uplink_chain, bit<32> node_chain) {
         md.local_src = 1;
         md.src_chain = chain;
+        md.src_uplink_chain = uplink_chain;
+        md.src_node_chain = node_chain;
+    }
+
+    /* The node's own address: first steps for what goes to the uplink, 0 if nothing judges it. */
+    @name(".source_node") @id(0x01000008)
+    action source_node(bit<32> uplink_chain, bit<32> untracked_chain) {
+        md.node_src = 1;
+        md.src_uplink_chain = uplink_chain;
+        md.src_untracked_chain = untracked_chain;
     }
 
     @name(".endpoint_source_v4") @id(0x02000003)
@@ -52,7 +69,7 @@ control Endpoint(inout headers_t hdr, inout metadata_t md, inout standard_metada
             md.in_port : exact @name("ingress_port");
             hdr.ipv4.src : lpm @name("src");
         }
-        actions = { source_endpoint; @defaultonly NoAction; }
+        actions = { source_endpoint; source_node; @defaultonly NoAction; }
         const default_action = NoAction;
         size = 4096;
     }
@@ -63,24 +80,41 @@ control Endpoint(inout headers_t hdr, inout metadata_t md, inout standard_metada
             md.in_port : exact @name("ingress_port");
             hdr.ipv6.src : lpm @name("src");
         }
-        actions = { source_endpoint; @defaultonly NoAction; }
+        actions = { source_endpoint; source_node; @defaultonly NoAction; }
         const default_action = NoAction;
         size = 4096;
     }
 
+    /* First steps for what comes from a local endpoint, and from the uplink. Untracked policy of a
+     * host endpoint comes before connections; 0 if there is none. */
     @name(".local_endpoint") @id(0x01000006)
-    action local_endpoint(bit<9> port, bit<48> mac, bit<32> chain) {
+    action local_endpoint(bit<9> port, bit<48> mac, bit<32> chain, bit<32> uplink_chain,
+                          bit<32> untracked_chain) {
         md.local_dst = 1;
         md.out_port = port;
         md.out_mac = mac;
         md.in_mac = GATEWAY_MAC;
         md.dst_chain = chain;
+        md.dst_uplink_chain = uplink_chain;
+        md.dst_untracked_chain = untracked_chain;
+    }
+
+    /* The node's own address: first steps for what comes from the uplink, 0 if nothing judges it. */
+    @name(".local_node") @id(0x01000009)
+    action local_node(bit<9> port, bit<48> mac, bit<32> uplink_chain, bit<32> untracked_chain) {
+        md.local_dst = 1;
+        md.node_dst = 1;
+        md.out_port = port;
+        md.out_mac = mac;
+        md.in_mac = GATEWAY_MAC;
+        md.dst_uplink_chain = uplink_chain;
+        md.dst_untracked_chain = untracked_chain;
     }
 
     @name(".endpoint_local_v4") @id(0x02000005)
     table endpoint_local_v4 {
         key = { hdr.ipv4.dst : exact @name("dst"); }
-        actions = { local_endpoint; @defaultonly NoAction; }
+        actions = { local_endpoint; local_node; @defaultonly NoAction; }
         const default_action = NoAction;
         size = 4096;
     }
@@ -88,7 +122,7 @@ control Endpoint(inout headers_t hdr, inout metadata_t md, inout standard_metada
     @name(".endpoint_local_v6") @id(0x02000006)
     table endpoint_local_v6 {
         key = { hdr.ipv6.dst : exact @name("dst"); }
-        actions = { local_endpoint; @defaultonly NoAction; }
+        actions = { local_endpoint; local_node; @defaultonly NoAction; }
         const default_action = NoAction;
         size = 4096;
     }
@@ -104,12 +138,12 @@ control Endpoint(inout headers_t hdr, inout metadata_t md, inout standard_metada
                 }
             }
             if (hdr.ipv4.isValid()) {
-                if (md.port_kind == PORT_WORKLOAD) {
+                if (md.port_kind != PORT_UPLINK) {
                     endpoint_source_v4.apply();
                 }
                 endpoint_local_v4.apply();
             } else if (hdr.ipv6.isValid()) {
-                if (md.port_kind == PORT_WORKLOAD) {
+                if (md.port_kind != PORT_UPLINK) {
                     endpoint_source_v6.apply();
                 }
                 endpoint_local_v6.apply();

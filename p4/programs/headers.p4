@@ -150,10 +150,14 @@ struct headers_t {
 }
 
 /* Kinds of port, from endpoint_port. */
-const bit<2> PORT_UNKNOWN = 0;
-const bit<2> PORT_WORKLOAD = 1;
-const bit<2> PORT_UPLINK = 2;
-const bit<2> PORT_CLOSED = 3;
+const bit<3> PORT_UNKNOWN = 0;
+const bit<3> PORT_WORKLOAD = 1;
+const bit<3> PORT_UPLINK = 2;
+const bit<3> PORT_CLOSED = 3;
+const bit<3> PORT_HOST = 4;
+
+/* Stands where a local endpoint that is closed has no port: v1model drops what goes there. */
+const bit<9> NO_PORT = 511;
 
 /* One slot of the connection table:
  * low address, high address, low port, high port, protocol, epoch, state, last use. */
@@ -171,20 +175,35 @@ struct metadata_t {
 
     /* Where it came from and where it goes. */
     bit<8>   drop_reason;
-    bit<2>   port_kind;
+    bit<3>   port_kind;
     bit<1>   mac_check;
     bit<1>   is_v6;
     bit<1>   local_src;
     bit<1>   local_dst;
+    /* The node itself. Its packets count as no local endpoint's above, those to it do. */
+    bit<1>   node_src;
+    bit<1>   node_dst;
     bit<9>   out_port;
     bit<48>  out_mac;
     bit<48>  in_mac;
     bit<1>   answered;
     bit<32>  answer_len;
 
-    /* The two legs: their first steps, 0 for one that is closed. */
+    /* First steps of the legs by where the packet goes or comes from. Of a workload 0 is closed, of
+     * the node 0 is open, and without untracked policy 0 is no such leg. */
     bit<32>  src_chain;
+    bit<32>  src_uplink_chain;
+    bit<32>  src_node_chain;
+    bit<32>  src_untracked_chain;
     bit<32>  dst_chain;
+    bit<32>  dst_uplink_chain;
+    bit<32>  dst_untracked_chain;
+
+    /* The leg that is due: its first step, whether there is one, whether the source end asks. */
+    bit<32>  first_step;
+    bit<1>   due;
+    bit<1>   outward;
+    bit<1>   untracked;
 
     /* The step that this pass judges. */
     bit<32>  class;
@@ -203,9 +222,12 @@ struct metadata_t {
     bit<16>  source_port_group;
     bit<1>   judged;
     bit<1>   allowed;
+    bit<1>   left;
     bit<32>  rule;
     bit<32>  next_step;
     bit<32>  pass_step;
+    bit<32>  accept_step;
+    bit<8>   deny_reason;
     bit<32>  onward;
 
     /* Settings. */
@@ -233,9 +255,13 @@ struct metadata_t {
     /* Route. */
     bit<32>  next_hop;
 
-    /* Carried into the next pass, which starts with all other metadata zero: the egress leg has
-     * allowed the packet, the step of the leg that is due (0 for its first), where the packet came
-     * from, and when. */
+    /* Carried into the next pass, which starts with all other metadata zero: untracked policy has
+     * been asked and has accepted the packet, the egress leg has allowed it, the step of the leg
+     * that is due (0 for its first), where the packet came from, and when. */
+    @field_list(1)
+    bit<1>   untracked_done;
+    @field_list(1)
+    bit<1>   stateless;
     @field_list(1)
     bit<1>   egress_done;
     @field_list(1)

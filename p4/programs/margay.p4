@@ -1,8 +1,9 @@
 /* The pipeline: the contract between the agents and every device.
  *
- * parse, port and endpoint, anti-spoof, connection lookup, egress policy of the source endpoint,
- * ingress policy of the destination endpoint (each step by step, see acl.p4), connection commit,
- * route, rewrite and out.
+ * parse, port and endpoint, anti-spoof, route, untracked policy of a host endpoint, connection
+ * lookup, egress policy of the source endpoint, ingress policy of the destination endpoint (each
+ * step by step, see acl.p4), connection commit, rewrite and out.
+ * What a host endpoint says of a packet that passes through is part of those two legs.
  * ARP and neighbour discovery are answered on the way. Stages live in files of their own. */
 
 #include <core.p4>
@@ -46,7 +47,7 @@ control Pipeline(inout headers_t hdr, inout metadata_t md, inout standard_metada
     apply {
         bit<1> again = 0;
         acl_settings.apply();
-        if (md.egress_done == 0 && md.chain == 0) {
+        if (md.untracked_done == 0 && md.egress_done == 0 && md.chain == 0) {
             md.in_port = sm.ingress_port;
             md.now = sm.ingress_global_timestamp;
         }
@@ -93,8 +94,12 @@ control Pipeline(inout headers_t hdr, inout metadata_t md, inout standard_metada
         if (md.drop_reason == DROP_NONE && md.answered == 0) {
             if (md.port_kind == PORT_WORKLOAD && md.local_src == 0) {
                 md.drop_reason = DROP_SPOOFED_ADDRESS;
+            } else if (md.port_kind == PORT_HOST && md.node_src == 0) {
+                md.drop_reason = DROP_SPOOFED_ADDRESS;
             } else if (md.port_kind == PORT_UPLINK && md.local_dst == 0) {
                 md.drop_reason = DROP_NOT_LOCAL;
+            } else if (md.port_kind == PORT_HOST && md.node_dst == 1) {
+                md.drop_reason = DROP_TO_HOST;
             } else if (md.unparsed == 1) {
                 md.drop_reason = DROP_EXTENSION_HEADERS;
             } else if (md.is_fragment == 1) {
@@ -114,40 +119,98 @@ control Pipeline(inout headers_t hdr, inout metadata_t md, inout standard_metada
         }
 
         if (md.drop_reason == DROP_NONE && md.answered == 0) {
-            connection_lookup.apply(hdr, md, sm);
-            if (md.found == 0 || md.opens == 1) {
-                /* The leg that is due: the source's egress first, then the destination's ingress. */
-                if (md.local_src == 1 && md.egress_done == 0) {
-                    if (md.chain == 0) {
-                        md.chain = md.src_chain;
+            /* The leg that is due. Untracked policy is asked of every packet, so it comes before
+             * connections; then the source's egress, then the destination's ingress. */
+            if (md.untracked_done == 0) {
+                if (md.port_kind == PORT_UPLINK) {
+                    md.first_step = md.dst_untracked_chain;
+                } else if (md.port_kind == PORT_HOST && md.local_dst == 0) {
+                    md.first_step = md.src_untracked_chain;
+                    md.outward = 1;
+                }
+                if (md.first_step != 0) {
+                    md.untracked = 1;
+                    md.due = 1;
+                }
+            }
+            if (md.untracked == 0) {
+                md.outward = 0;
+                if (md.stateless == 0) {
+                    connection_lookup.apply(hdr, md, sm);
+                }
+                if (md.found == 0 || md.opens == 1) {
+                    if (md.local_src == 1 && md.egress_done == 0) {
+                        md.due = 1;
+                        md.outward = 1;
+                        if (md.local_dst == 0) {
+                            md.first_step = md.src_uplink_chain;
+                        } else if (md.node_dst == 1) {
+                            md.first_step = md.src_node_chain;
+                        } else {
+                            md.first_step = md.src_chain;
+                        }
+                    } else if (md.port_kind == PORT_HOST) {
+                        /* What the node sends a local endpoint is not policed, but one that is
+                         * closed gets nothing. */
+                        if (md.local_dst == 1 && md.out_port == NO_PORT) {
+                            md.drop_reason = DROP_INGRESS_CLOSED;
+                        } else if (md.local_dst == 0 && md.stateless == 0 && md.src_uplink_chain != 0) {
+                            md.due = 1;
+                            md.outward = 1;
+                            md.first_step = md.src_uplink_chain;
+                        }
+                    } else if (md.node_dst == 1) {
+                        if (md.port_kind == PORT_UPLINK && md.stateless == 0
+                                && md.dst_uplink_chain != 0) {
+                            md.due = 1;
+                            md.first_step = md.dst_uplink_chain;
+                        }
+                    } else {
+                        md.due = 1;
+                        md.first_step = md.dst_chain;
+                        if (md.port_kind == PORT_UPLINK && md.stateless == 0) {
+                            md.first_step = md.dst_uplink_chain;
+                        }
                     }
+                }
+            }
+            if (md.due == 1) {
+                if (md.outward == 1) {
                     md.remote_v4 = hdr.ipv4.dst;
                     md.remote_v6 = hdr.ipv6.dst;
                     md.remote_port = md.dst_port;
-                    again = md.local_dst;
                 } else {
-                    if (md.chain == 0) {
-                        md.chain = md.dst_chain;
-                    }
                     md.remote_v4 = hdr.ipv4.src;
                     md.remote_v6 = hdr.ipv6.src;
                     md.remote_port = md.src_port;
                 }
                 if (md.chain == 0) {
+                    md.chain = md.first_step;
+                }
+                if (md.chain == 0) {
                     md.drop_reason = DROP_INGRESS_CLOSED;
-                    if (md.local_src == 1 && md.egress_done == 0) {
+                    if (md.outward == 1) {
                         md.drop_reason = DROP_EGRESS_CLOSED;
                     }
                 } else {
                     acl.apply(hdr, md);
-                    if (md.onward != 0) {
+                    if (md.judged == 1 && md.allowed == 0) {
+                        md.drop_reason = md.deny_reason;
+                    } else if (md.onward != 0) {
                         again = 1;
+                    } else if (md.untracked == 1 && (md.judged == 1 || md.left == 1)) {
+                        /* Accepted without a connection, or left to the lists that track. */
+                        md.untracked_done = 1;
+                        md.stateless = md.judged;
+                        if (md.judged == 0 || (md.port_kind == PORT_UPLINK && md.node_dst == 0)) {
+                            again = 1;
+                        }
                     } else if (md.judged == 0) {
                         md.drop_reason = DROP_NO_VERDICT;
-                    } else if (md.allowed == 0) {
-                        md.drop_reason = DROP_INGRESS_POLICY;
-                        if (md.local_src == 1 && md.egress_done == 0) {
-                            md.drop_reason = DROP_EGRESS_POLICY;
+                    } else if (md.local_src == 1 && md.egress_done == 0) {
+                        if (md.local_dst == 1 && md.node_dst == 0) {
+                            md.egress_done = 1;
+                            again = 1;
                         }
                     }
                 }
@@ -160,9 +223,6 @@ control Pipeline(inout headers_t hdr, inout metadata_t md, inout standard_metada
         } else if (md.answered == 1) {
             drop_reason.count((bit<32>)COUNT_NEIGHBOUR_ANSWERED);
         } else if (again == 1) {
-            if (md.onward == 0) {
-                md.egress_done = 1;
-            }
             md.chain = md.onward;
             resubmit_preserving_field_list(1);
         } else {

@@ -40,10 +40,14 @@ const bit<8> DROP_EGRESS_CLOSED = 17;
 const bit<8> DROP_INGRESS_CLOSED = 18;
 /* The class has no verdict for the packet: a programming error, denied. */
 const bit<8> DROP_NO_VERDICT = 19;
-/* The uplink is closed: a host endpoint's policy for forwarded traffic cannot be enforced. */
-const bit<8> DROP_UPLINK_CLOSED = 20;
+/* A host endpoint's policy for what comes in through it: pre-DNAT, forwarded or for the node. */
+const bit<8> DROP_HOST_ENDPOINT_INGRESS = 20;
 /* IPv6 extension headers that the parser does not follow. */
 const bit<8> DROP_EXTENSION_HEADERS = 21;
+/* A host endpoint's policy for what leaves through it: forwarded or the node's own. */
+const bit<8> DROP_HOST_ENDPOINT_EGRESS = 22;
+/* A host endpoint's untracked policy. */
+const bit<8> DROP_HOST_ENDPOINT_UNTRACKED = 23;
 /* Not a drop: an allowed connection that found no free slot. Its replies are judged by policy. */
 const bit<8> COUNT_CONNECTION_TABLE_FULL = 62;
 /* Not a drop: an ARP or neighbour question that was answered. */

@@ -264,9 +264,6 @@ async fn try_packets(
     let started = Instant::now();
     let mut device = chain.device().await?;
     let before = device.drops().await?;
-    if stage.uplink_closed {
-        lab.pin_network().await?;
-    }
     let gateways = lab.ask_gateways(&places(plan, stage)).await?;
     lab.calibrate(&mut device).await?;
     let probes: Vec<Probe> = stage.cases.iter().map(|case| case.probe.clone()).collect();
@@ -290,8 +287,7 @@ fn places(plan: &Plan, stage: &Stage) -> Vec<Place> {
         workload.is_some_and(|workload| workload.active)
     });
     let active = active.map(|(index, _)| Place::Pod(index));
-    let network = (!stage.uplink_closed).then_some(Place::Network);
-    active.chain(network).collect()
+    active.chain([Place::Network]).collect()
 }
 
 /// As many descriptors as this user may have: each probe is a socket at either end.

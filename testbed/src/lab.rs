@@ -143,14 +143,6 @@ impl Lab {
         }
     }
 
-    /// Lets the network send although the uplink is closed and tells nobody its MAC.
-    pub(crate) async fn pin_network(&mut self) -> Result<(), LabError> {
-        match self {
-            Self::Namespaces(lab) => lab.pin_network().await,
-            Self::Memory(_) => Ok(()),
-        }
-    }
-
     /// Takes the switch as it is now, which may have been started anew: its counts are the zero of
     /// what follows.
     pub(crate) async fn calibrate(&mut self, drops: &mut impl Drops) -> Result<(), LabError> {

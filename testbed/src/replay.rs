@@ -51,7 +51,7 @@ pub(crate) struct Args {
     /// Judge by workload policy alone, as Calico's own verdict files do.
     ///
     /// HTTP matches count by their L3/L4 part, tunnel packets from workloads and packets to the
-    /// node are not dropped, and host endpoints close nothing.
+    /// node are not dropped, and host endpoints judge nothing.
     #[arg(long)]
     policy_only: bool,
 
@@ -99,6 +99,7 @@ impl Args {
         Semantics {
             http,
             policy_only: self.policy_only,
+            node: enforce::Enforcement::node(self.policy_only),
         }
     }
 }

@@ -70,7 +70,7 @@ pub struct Port {
     pub number: u16,
     /// The host's interface that it stands for; of a workload's the name that Felix uses.
     pub interface: String,
-    /// MAC: of a workload port the workload's own, of an uplink the node's.
+    /// MAC: of a workload port the workload's own, of an uplink or the host's port the node's.
     pub mac: Option<Mac>,
     /// What hangs on it.
     #[serde(default)]
@@ -104,6 +104,8 @@ pub enum PortRole {
     Workload,
     /// The network.
     Uplink,
+    /// The node itself: its own network stack, with the uplink's addresses.
+    Host,
     /// Anything else; no policy opens it.
     Other,
 }
@@ -116,6 +118,7 @@ impl From<&Port> for DevicePort {
             mac: port.mac.map(|mac| mac.0),
             role: match port.role {
                 PortRole::Workload => types::PortRole::Workload,
+                PortRole::Host => types::PortRole::Host,
                 PortRole::Other => types::PortRole::Other,
                 PortRole::Uplink => types::PortRole::Uplink {
                     addresses: port.addresses.clone(),
@@ -163,6 +166,11 @@ pub(super) fn check(ports: &[Port]) -> Result<(), ConfigError> {
         if port.role != PortRole::Uplink && uplinks_own {
             return Err(wrong(
                 "`addresses`, `next-hop-mac` and `neighbours` belong to `role = \"uplink\"`",
+            ));
+        }
+        if port.role == PortRole::Host && port.mac.is_none() {
+            return Err(wrong(
+                "`role = \"host\"` needs the `mac` of the node's end, as packets to the node carry it",
             ));
         }
     }

@@ -17,7 +17,7 @@ fn port(protocol: Protocol, net: Option<&str>, port: u16) -> FailsafePort {
     }
 }
 
-use policy_model::Protocol;
+use policy_model::{FailsafePort, Protocol};
 
 #[test]
 fn silence_means_felixs_default() {

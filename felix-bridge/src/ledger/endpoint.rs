@@ -1,6 +1,6 @@
 //! Workload and host endpoints.
 
-use super::Fate::{Delegated, Enforced, Informative, NotEnforced, Refused};
+use super::Fate::{Delegated, Enforced, Informative, NotEnforced};
 use super::{Line, line};
 
 pub(super) const LINES: &[Line] = &[
@@ -295,7 +295,7 @@ pub(super) const LINES: &[Line] = &[
     line(
         "HostEndpointUpdate",
         "endpoint",
-        Refused,
+        Enforced,
         "field by field below",
     ),
     line("HostEndpointRemove", "id", Enforced, "key of the endpoint"),
@@ -308,50 +308,45 @@ pub(super) const LINES: &[Line] = &[
     line(
         "HostEndpoint",
         "name",
-        Refused,
-        "tells whether the uplink is covered",
+        Enforced,
+        "the uplink by its name, or `*` for all interfaces without an endpoint of their own",
     ),
     line(
         "HostEndpoint",
         "profile_ids",
-        Delegated,
-        "to the host: traffic that ends or starts on it does not cross the offloaded path",
+        Enforced,
+        "behind the normal list",
     ),
     line(
         "HostEndpoint",
         "tiers",
-        Delegated,
-        "to the host: traffic that ends or starts on it does not cross the offloaded path",
+        Enforced,
+        "what ends or starts on the node, where the device has a port for it; without one such packets are dropped",
     ),
     line(
         "HostEndpoint",
         "expected_ipv4_addrs",
-        Refused,
-        "tells whether the uplink is covered",
+        Enforced,
+        "the uplink by an address, where `name` is empty",
     ),
     line(
         "HostEndpoint",
         "expected_ipv6_addrs",
-        Refused,
-        "tells whether the uplink is covered",
+        Enforced,
+        "the uplink by an address, where `name` is empty",
     ),
     line(
         "HostEndpoint",
         "untracked_tiers",
-        Refused,
-        "flows that cross a covered uplink are denied",
+        Enforced,
+        "before connections; as with Felix, not of an endpoint for all interfaces",
     ),
-    line(
-        "HostEndpoint",
-        "pre_dnat_tiers",
-        Refused,
-        "flows that cross a covered uplink are denied",
-    ),
+    line("HostEndpoint", "pre_dnat_tiers", Enforced, "inwards"),
     line(
         "HostEndpoint",
         "forward_tiers",
-        Refused,
-        "flows that cross a covered uplink are denied",
+        Enforced,
+        "what passes through; of `*` at the workloads' interfaces as well",
     ),
     line(
         "HostEndpoint",

@@ -1,6 +1,6 @@
 //! The two envelopes, configuration and status.
 
-use super::Fate::{Delegated, Enforced, Informative, NotEnforced, Refused};
+use super::Fate::{Delegated, Enforced, Informative, NotEnforced};
 use super::{Line, line};
 
 pub(super) const LINES: &[Line] = &[
@@ -61,8 +61,8 @@ pub(super) const LINES: &[Line] = &[
     line(
         "ToDataplane",
         "host_endpoint_update",
-        Refused,
-        "host endpoints are stored; traffic across the uplink that their forward lists cover is denied, field by field below",
+        Enforced,
+        "field by field below",
     ),
     line(
         "ToDataplane",
@@ -237,7 +237,7 @@ pub(super) const LINES: &[Line] = &[
         "ConfigUpdate",
         "config",
         Enforced,
-        "FelixHostname, DefaultEndpointToHostAction, VXLANPort, AllowVXLANPacketsFromWorkloads, AllowIPIPPacketsFromWorkloads and ReportingIntervalSecs; the others are stored",
+        "FelixHostname, DefaultEndpointToHostAction, FailsafeInboundHostPorts, FailsafeOutboundHostPorts, VXLANPort, AllowVXLANPacketsFromWorkloads, AllowIPIPPacketsFromWorkloads and ReportingIntervalSecs; the others are stored",
     ),
     line(
         "ConfigUpdate",
@@ -334,7 +334,7 @@ pub(super) const LINES: &[Line] = &[
         "HostEndpointStatusUpdate",
         "status",
         Enforced,
-        "error: host endpoints are refused in this release",
+        "up, or error where the endpoint covers no interface of the device or its lists cannot be enforced",
     ),
     line(
         "HostEndpointStatusRemove",

@@ -94,14 +94,14 @@ pub(super) const LINES: &[Line] = &[
     line(
         "Policy",
         "untracked",
-        Refused,
-        "untracked policies apply to host endpoints only; see HostEndpoint.untracked_tiers",
+        Enforced,
+        "on a host endpoint its lists tell; a workload that lists such a policy is refused",
     ),
     line(
         "Policy",
         "pre_dnat",
-        Refused,
-        "pre-DNAT policies apply to host endpoints only; see HostEndpoint.pre_dnat_tiers",
+        Enforced,
+        "on a host endpoint its lists tell; a workload that lists such a policy is refused",
     ),
     line("Policy", "namespace", Informative, "repeats the identity"),
     line("Policy", "original_selector", Informative, "shown"),

@@ -10,8 +10,9 @@
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use p4_tables::acl_chain;
+use p4_tables::{DropReason, acl_chain};
 use policy_model::{Direction, Family};
+use serde::{Deserialize, Serialize};
 use table_model::Row;
 
 use crate::fingerprint::{Fingerprint, IdSpace};
@@ -22,7 +23,8 @@ use crate::slab::Slab;
 /// A leg of at most so many rules is one step, if nobody says otherwise.
 pub(crate) const SHORT_LEG: usize = 8;
 
-/// Steps of a leg at most. Targets bound the passes of a packet, and two legs have to do with 256.
+/// Steps of a chain at most. Targets bound the passes of a packet, and two chains have to do with
+/// 256.
 pub(crate) const MAX_STEPS: usize = 120;
 
 /// What is left of a policy or a profile.
@@ -32,6 +34,65 @@ pub(crate) struct Step {
     pub rules: Vec<ResidualRule>,
     /// Steps of one tier have one number.
     pub tier: usize,
+}
+
+/// Whose lists a section of a chain is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum LegOwner {
+    /// A workload's.
+    Workload,
+    /// A host endpoint's, before connections.
+    Untracked,
+    /// A host endpoint's.
+    HostEndpoint,
+    /// The node's own.
+    Node,
+}
+
+impl LegOwner {
+    /// What a deny counts as. `direction` is that of the policies.
+    pub(crate) const fn reason(self, direction: Direction) -> DropReason {
+        match (self, direction) {
+            (Self::Workload, Direction::Ingress) => DropReason::IngressPolicy,
+            (Self::Workload, Direction::Egress) => DropReason::EgressPolicy,
+            (Self::HostEndpoint, Direction::Ingress) => DropReason::HostEndpointIngress,
+            (Self::HostEndpoint, Direction::Egress) => DropReason::HostEndpointEgress,
+            (Self::Untracked, _) => DropReason::HostEndpointUntracked,
+            (Self::Node, _) => DropReason::ToHost,
+        }
+    }
+}
+
+/// All of one endpoint's lists for a packet: an accept is final among them, and leads to the next
+/// section of the chain.
+#[derive(Clone, Debug)]
+pub(crate) struct Section {
+    pub steps: Vec<Step>,
+    pub owner: LegOwner,
+    /// Direction of the policies; which end is local is another matter.
+    pub direction: Direction,
+    /// An accept ends the chain: no later section is asked.
+    pub accepts_all: bool,
+}
+
+/// A section whose classes are in place.
+#[derive(Clone, Debug)]
+pub(crate) struct Placed {
+    /// Class, its port tables, and the ways on as places in here. A way beyond the last place
+    /// leaves the section.
+    pub steps: Vec<PlacedStep>,
+    pub reason: u8,
+    pub accepts_all: bool,
+}
+
+/// One step of [`Placed`].
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlacedStep {
+    pub class: u32,
+    pub ports: u32,
+    pub source_ports: u32,
+    pub next: Option<usize>,
+    pub pass: Option<usize>,
 }
 
 /// A step with its way on, as places in the chain.
@@ -44,14 +105,16 @@ pub(crate) struct Link {
     pub pass: Option<usize>,
 }
 
-/// The programs of a leg. Which steps become one follows from their rules alone.
+/// The programs of a section. Which steps become one follows from their rules alone. A place beyond
+/// the last is what follows the section.
 pub(crate) fn links(
     steps: &[Step],
-    short_leg: usize,
+    (short_leg, most): (usize, usize),
     direction: Direction,
     family: Family,
 ) -> Vec<Link> {
-    let blocks = blocks(steps, short_leg);
+    let blocks = blocks(steps, short_leg, most);
+    let count = blocks.len();
     let mut links = Vec::with_capacity(blocks.len());
     for (place, block) in blocks.iter().enumerate() {
         let rules = merge(block);
@@ -61,9 +124,7 @@ pub(crate) fn links(
         let pass = behind.find(|(_, other)| other.first().map(|step| step.tier) != tier);
         links.push(Link {
             next: leads(Outcome::NextPolicy).then_some(place + 1),
-            pass: pass
-                .map(|(place, _)| place)
-                .filter(|_| leads(Outcome::NextTier)),
+            pass: leads(Outcome::NextTier).then(|| pass.map_or(count, |(place, _)| place)),
             program: Program {
                 direction,
                 family,
@@ -76,19 +137,19 @@ pub(crate) fn links(
 
 /// All of a short leg, else each step; so many steps of a tier at a time that the chain does not
 /// get too long.
-fn blocks(steps: &[Step], short_leg: usize) -> Vec<&[Step]> {
+fn blocks(steps: &[Step], short_leg: usize, most: usize) -> Vec<&[Step]> {
     if steps.iter().map(|step| step.rules.len()).sum::<usize>() <= short_leg {
         return vec![steps];
     }
     let by_tier = || steps.chunk_by(|a, b| a.tier == b.tier);
     let tiers = by_tier().count();
-    if tiers > MAX_STEPS {
+    if tiers > most {
         return vec![steps];
     }
     let longest = by_tier().map(<[Step]>::len).max().unwrap_or(1);
     let fits = |size: &usize| {
         let blocks = by_tier().map(|tier| tier.len().div_ceil(*size));
-        blocks.sum::<usize>() <= MAX_STEPS
+        blocks.sum::<usize>() <= most
     };
     let size = (1..=longest).find(fits).unwrap_or(longest);
     by_tier().flat_map(|tier| tier.chunks(size)).collect()
@@ -125,6 +186,9 @@ pub(crate) struct Node {
     pub source_ports: u32,
     pub next: u32,
     pub pass: u32,
+    pub accept: u32,
+    /// What a deny counts as.
+    pub reason: u8,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -146,8 +210,42 @@ pub(crate) struct Chains {
 }
 
 impl Chains {
+    /// The chain of these sections, one after the other: the id of its first node, 0 if there is
+    /// none. Its nodes are added to `nodes`.
+    pub(crate) fn link(
+        &mut self,
+        sections: &[&Placed],
+        nodes: &mut Vec<u32>,
+        journal: &mut Journal,
+    ) -> u32 {
+        // From the end, as a node is named by what follows it.
+        let mut behind = 0;
+        for section in sections.iter().rev() {
+            let mut ids = vec![0; section.steps.len()];
+            for (at, step) in section.steps.iter().enumerate().rev() {
+                let follow = |way: Option<usize>| {
+                    way.map_or(0, |way| ids.get(way).copied().unwrap_or(behind))
+                };
+                let node = Node {
+                    class: step.class,
+                    ports: step.ports,
+                    source_ports: step.source_ports,
+                    next: follow(step.next),
+                    pass: follow(step.pass),
+                    accept: if section.accepts_all { 0 } else { behind },
+                    reason: section.reason,
+                };
+                let (index, id) = self.intern(node, journal);
+                nodes.push(index);
+                ids[at] = id;
+            }
+            behind = ids.first().copied().unwrap_or(behind);
+        }
+        behind
+    }
+
     /// The place of a node, and its id. A new one has no users yet.
-    pub(crate) fn intern(&mut self, node: Node, journal: &mut Journal) -> (u32, u32) {
+    fn intern(&mut self, node: Node, journal: &mut Journal) -> (u32, u32) {
         if let Some(&index) = self.by_node.get(&node) {
             return (index, self.all[index].id);
         }
@@ -210,6 +308,8 @@ impl Node {
             self.source_ports,
             self.next,
             self.pass,
+            self.accept,
+            u32::from(self.reason),
         ] {
             hash.word(u64::from(id));
         }
@@ -225,6 +325,8 @@ fn row(id: u32, node: &Node) -> Row {
         node.source_ports,
         node.next,
         node.pass,
+        node.accept,
+        node.reason,
     )
 }
 

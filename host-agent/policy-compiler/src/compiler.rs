@@ -2,6 +2,7 @@
 
 mod commit;
 mod endpoints;
+mod legs;
 mod members;
 mod phases;
 
@@ -14,9 +15,10 @@ use policy_model::{
 use table_model::{Capability, Phase, Row, TableId, TableSnapshot};
 
 use crate::chain::SHORT_LEG;
-use crate::endpoint::{Endpoint, EndpointState};
+use crate::endpoint::{Endpoint, EndpointState, Owner};
 use crate::error::CompileError;
 use crate::fold::OwnPorts;
+use crate::host::HostView;
 use crate::plane::Plane;
 use crate::rule_ref::RuleRef;
 use crate::shared::Shared;
@@ -58,11 +60,13 @@ pub struct Compiler {
     /// IPv4, then IPv6.
     pub(crate) planes: [Plane; 2],
     pub(crate) shared: Shared,
-    endpoints: BTreeMap<WorkloadId, Endpoint>,
-    by_policy: BTreeMap<PolicyId, BTreeSet<WorkloadId>>,
-    by_profile: BTreeMap<ProfileId, BTreeSet<WorkloadId>>,
-    by_set: BTreeMap<IpSetId, BTreeSet<WorkloadId>>,
-    by_local_set: BTreeMap<IpSetId, BTreeSet<WorkloadId>>,
+    endpoints: BTreeMap<Owner, Endpoint>,
+    by_policy: BTreeMap<PolicyId, BTreeSet<Owner>>,
+    by_profile: BTreeMap<ProfileId, BTreeSet<Owner>>,
+    by_set: BTreeMap<IpSetId, BTreeSet<Owner>>,
+    by_local_set: BTreeMap<IpSetId, BTreeSet<Owner>>,
+    /// What legs depend on of host endpoints.
+    host_view: HostView,
     /// Which endpoint has a port. Two may name one interface while one takes over from the other.
     port_owner: BTreeMap<u16, WorkloadId>,
     own_ports: OwnPorts,
@@ -100,6 +104,7 @@ impl Compiler {
             by_profile: BTreeMap::new(),
             by_set: BTreeMap::new(),
             by_local_set: BTreeMap::new(),
+            host_view: HostView::default(),
             port_owner: BTreeMap::new(),
             own_ports: OwnPorts::default(),
             site: None,
@@ -173,6 +178,7 @@ impl Compiler {
             self.pending = changes.clone();
             return Ok(Commit::default());
         }
+        self.semantics.node = site.node();
         let done = self.commit_changes(model, changes, site);
         if done.is_err() {
             self.pending = changes.clone();
@@ -230,14 +236,18 @@ impl Compiler {
     /// How far an endpoint is enforced; none for one that is not known.
     #[must_use]
     pub fn endpoint_state(&self, id: &WorkloadId) -> Option<&EndpointState> {
-        self.endpoints.get(id).map(|endpoint| &endpoint.state)
+        let owner = Owner::Workload(id.clone());
+        self.endpoints.get(&owner).map(|endpoint| &endpoint.state)
     }
 
     /// All endpoints and how far they are enforced, by id.
-    pub fn endpoint_states(&self) -> impl ExactSizeIterator<Item = (&WorkloadId, &EndpointState)> {
+    pub fn endpoint_states(&self) -> impl Iterator<Item = (&WorkloadId, &EndpointState)> {
         self.endpoints
             .iter()
-            .map(|(id, endpoint)| (id, &endpoint.state))
+            .filter_map(|(owner, endpoint)| match owner {
+                Owner::Workload(id) => Some((id, &endpoint.state)),
+                Owner::Node => None,
+            })
     }
 
     /// Rows of every table, and how many fit.

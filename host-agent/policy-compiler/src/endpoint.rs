@@ -9,18 +9,19 @@ use p4_tables::{
     endpoint_source_v4, endpoint_source_v6,
 };
 use policy_model::{
-    Direction, Family, IpSetId, Member, PolicyId, PolicyModel, ProfileId, Rule, Side,
-    WorkloadEndpoint,
+    Direction, Family, HostLists, IpSetId, Member, PolicyId, PolicyModel, ProfileId, Rule, Side,
+    Tier, WorkloadEndpoint, WorkloadId,
 };
 use serde::{Deserialize, Serialize};
 use table_model::Row;
 
+use crate::host::ForWorkload;
 use crate::nets::{family_of, holds};
-use crate::site::{Port, mac_number};
+use crate::site::{HostPort, Port, mac_number};
 use crate::site_rows::RowMap;
 
 /// The port that v1model drops to; stands where a closed endpoint has no port.
-const NO_PORT: u16 = 511;
+pub(crate) const NO_PORT: u16 = 511;
 
 /// How far an endpoint is enforced.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
@@ -42,6 +43,15 @@ pub enum EndpointState {
         /// Interface that Felix names.
         interface: String,
     },
+}
+
+/// Who has legs and rows of its own.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Owner {
+    /// The node itself.
+    Node,
+    /// A workload.
+    Workload(WorkloadId),
 }
 
 /// What a compiled endpoint holds on to.
@@ -73,24 +83,48 @@ impl Needs {
     pub(crate) fn new(model: &PolicyModel, endpoint: &WorkloadEndpoint) -> Self {
         let mut needs = Self::default();
         for direction in [Direction::Ingress, Direction::Egress] {
-            let policies = endpoint
-                .tiers
-                .iter()
-                .flat_map(|tier| tier.enforced(direction));
-            for id in policies {
-                if let Some(policy) = model.policy(id) {
-                    needs.rules(direction, policy.rules(direction));
-                }
-                needs.policies.insert(id.clone());
-            }
-            for id in &endpoint.profiles {
-                if let Some(profile) = model.profile(id) {
-                    needs.rules(direction, profile.rules(direction));
-                }
-                needs.profiles.insert(id.clone());
-            }
+            needs.tiers(model, &endpoint.tiers, direction, direction);
+            needs.profiles(model, &endpoint.profiles, direction);
         }
         needs
+    }
+
+    /// Lists of a host endpoint, folded for the destination's end or the source's.
+    pub(crate) fn host(
+        &mut self,
+        model: &PolicyModel,
+        lists: &HostLists<'_>,
+        policies: Direction,
+        direction: Direction,
+    ) {
+        self.tiers(model, lists.pre_dnat, policies, direction);
+        self.tiers(model, lists.tiers, policies, direction);
+        self.profiles(model, lists.profiles, policies);
+    }
+
+    fn tiers(
+        &mut self,
+        model: &PolicyModel,
+        tiers: &[Tier],
+        policies: Direction,
+        direction: Direction,
+    ) {
+        for id in tiers.iter().flat_map(|tier| tier.enforced(policies)) {
+            if let Some(policy) = model.policy(id) {
+                self.rules(direction, policy.rules(policies));
+            }
+            self.policies.insert(id.clone());
+        }
+    }
+
+    /// Only lists whose policies are about the end that is local have profiles.
+    fn profiles(&mut self, model: &PolicyModel, profiles: &[ProfileId], direction: Direction) {
+        for id in profiles {
+            if let Some(profile) = model.profile(id) {
+                self.rules(direction, profile.rules(direction));
+            }
+            self.profiles.insert(id.clone());
+        }
     }
 
     fn rules(&mut self, direction: Direction, rules: &[Rule]) {
@@ -124,12 +158,13 @@ fn sets_of(side: &Side) -> impl Iterator<Item = &IpSetId> {
     lists.into_iter().flatten()
 }
 
-/// Prefixes inside which no egress rule tells source addresses apart: the allowed source prefix
-/// itself and every net and member inside it that a rule's source side names. Longest prefix match
-/// puts each address under the right one. None if there are more than `limit`.
+/// Prefixes inside which no rule that an egress leg asks tells source addresses apart: the allowed
+/// source prefix itself and every net and member inside it that a rule's source side names. Longest
+/// prefix match puts each address under the right one. None if there are more than `limit`.
 pub(crate) fn source_regions(
     model: &PolicyModel,
     endpoint: &WorkloadEndpoint,
+    host: &ForWorkload<'_>,
     limit: usize,
 ) -> Option<BTreeSet<IpNet>> {
     let wide: Vec<IpNet> = endpoint.spoofed_sources.iter().map(IpNet::trunc).collect();
@@ -154,7 +189,19 @@ pub(crate) fn source_regions(
         .iter()
         .filter_map(|id| model.profile(id))
         .map(|profile| profile.rules(Direction::Egress));
-    for rule in policies.chain(profiles).flatten() {
+    let of_host = host.at_source().flat_map(|(lists, direction)| {
+        let tiers = lists.pre_dnat.iter().chain(lists.tiers);
+        let ids = tiers.flat_map(move |tier| tier.enforced(direction));
+        ids.filter_map(|id| model.policy(id))
+            .map(move |policy| policy.rules(direction))
+    });
+    let failsafes = host.failsafe_nets();
+    for net in failsafes {
+        if !see(net) {
+            return None;
+        }
+    }
+    for rule in policies.chain(profiles).chain(of_host).flatten() {
         for net in rule.src.nets.iter().chain(&rule.src.not_nets) {
             if !see(*net) {
                 return None;
@@ -173,6 +220,22 @@ pub(crate) fn source_regions(
         }
     }
     Some(regions)
+}
+
+/// First steps for what a workload sends, by where it goes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Outwards {
+    pub local: u32,
+    pub uplink: u32,
+    pub node: u32,
+}
+
+/// First steps for what a workload gets, by where it comes from.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Inwards {
+    pub local: u32,
+    pub uplink: u32,
+    pub untracked: u32,
 }
 
 /// Collects the rows of one endpoint.
@@ -206,41 +269,87 @@ impl Pointers<'_> {
     }
 
     /// Packets from this source at the endpoint's port. Chain 0 denies everything.
-    pub(crate) fn source(&mut self, net: &IpNet, chain: u32) {
+    pub(crate) fn source(&mut self, net: &IpNet, first: Outwards) {
+        let Outwards {
+            local,
+            uplink,
+            node,
+        } = first;
         let Some(Port { number, .. }) = self.port else {
             return;
         };
         self.put(match net {
             IpNet::V4(net) => {
                 let key = endpoint_source_v4::key(number, net.network().into(), net.prefix_len());
-                endpoint_source_v4::source_endpoint(key, chain)
+                endpoint_source_v4::source_endpoint(key, local, uplink, node)
             }
             IpNet::V6(net) => {
                 let key = endpoint_source_v6::key(number, net.network().into(), net.prefix_len());
-                endpoint_source_v6::source_endpoint(key, chain)
+                endpoint_source_v6::source_endpoint(key, local, uplink, node)
             }
         });
     }
 
     /// Packets to this address of the endpoint. A closed endpoint has the row as well: without it
     /// the address would count as remote.
-    pub(crate) fn local(&mut self, addr: IpAddr, chain: u32) {
+    pub(crate) fn local(&mut self, addr: IpAddr, first: Inwards) {
+        let Inwards {
+            local,
+            uplink,
+            untracked,
+        } = first;
         let number = self.port.map_or(NO_PORT, |port| port.number);
         let mac = mac_number(self.mac);
         self.put(match addr {
             IpAddr::V4(addr) => {
                 let key = endpoint_local_v4::key(addr.into());
-                endpoint_local_v4::local_endpoint(key, number, mac, chain)
+                endpoint_local_v4::local_endpoint(key, number, mac, local, uplink, untracked)
             }
             IpAddr::V6(addr) => {
                 let key = endpoint_local_v6::key(addr.into());
-                endpoint_local_v6::local_endpoint(key, number, mac, chain)
+                endpoint_local_v6::local_endpoint(key, number, mac, local, uplink, untracked)
             }
         });
     }
 
     fn put(&mut self, row: Row) {
         self.rows.insert(row.key, row.action);
+    }
+}
+
+/// First steps of what the node itself sends or gets over the uplink; 0 if nothing judges it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct OfNode {
+    pub chain: u32,
+    pub untracked: u32,
+}
+
+/// The rows of one of the node's own addresses.
+pub(crate) fn node_rows(
+    port: HostPort,
+    addr: IpAddr,
+    inwards: OfNode,
+    outwards: OfNode,
+) -> [Row; 2] {
+    let (number, mac) = (port.number, mac_number(port.mac));
+    let (into, out) = (inwards, outwards);
+    match addr {
+        IpAddr::V4(addr) => {
+            let source = endpoint_source_v4::key(number, addr.into(), 32);
+            let local = endpoint_local_v4::key(addr.into());
+            [
+                endpoint_source_v4::source_node(source, out.chain, out.untracked),
+                endpoint_local_v4::local_node(local, number, mac, into.chain, into.untracked),
+            ]
+        }
+        IpAddr::V6(addr) => {
+            let source = endpoint_source_v6::key(number, addr.into(), 128);
+            let local = endpoint_local_v6::key(addr.into());
+            [
+                endpoint_source_v6::source_node(source, out.chain, out.untracked),
+                endpoint_local_v6::local_node(local, number, mac, into.chain, into.untracked),
+            ]
+        }
     }
 }
 

@@ -4,6 +4,7 @@ use policy_model::Flow;
 use serde::{Deserialize, Serialize};
 use table_model::Row;
 
+use crate::chain::LegOwner;
 use crate::compiler::Compiler;
 use crate::render;
 use crate::rule_ref::RuleRef;
@@ -13,6 +14,8 @@ use crate::walk::Walker;
 /// One leg, explained.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ExplainedLeg {
+    /// Whose policy.
+    pub owner: LegOwner,
     /// `ingress` or `egress`.
     pub direction: policy_model::Direction,
     /// Outcome.
@@ -38,7 +41,7 @@ pub struct Explanation {
     pub decided_by: Option<RuleRef>,
     /// Rows hit before policy, a line each.
     pub rows: Vec<String>,
-    /// Egress first, then ingress.
+    /// In the order in which they are asked.
     pub legs: Vec<ExplainedLeg>,
 }
 
@@ -56,6 +59,7 @@ impl Compiler {
             .legs
             .iter()
             .map(|leg| ExplainedLeg {
+                owner: leg.owner,
                 direction: leg.direction,
                 allow: leg.allow,
                 rule: leg.rule.and_then(|rule| self.rule(rule)).cloned(),

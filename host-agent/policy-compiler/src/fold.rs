@@ -1,6 +1,8 @@
 //! Folding an endpoint's own side into its rules: what is constant for one local address goes, what
 //! is left asks about the remote end and about ports.
 
+mod host;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -8,15 +10,18 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use ipnet::IpNet;
 use policy_model::{
-    Action, Direction, Family, IpSetId, Member, PolicyModel, Protocol, Rule, Side, WorkloadEndpoint,
+    Action, Direction, Family, IpSetId, Member, PROFILE_TIER, PolicyModel, ProfileId, Protocol,
+    Rule, Side, Tier, WorkloadEndpoint,
 };
 
 use crate::atom::{AtomKey, Atoms};
-use crate::chain::Step;
+use crate::chain::{LegOwner, Section, Step};
 use crate::nets::{family_of, holds, is_everything, is_host, parents};
 use crate::ports::Ports;
 use crate::program::{Outcome, PortMatch, ResidualRule};
-use crate::rule_ref::{PROFILE_TIER, RuleHolder, RuleRef, Rules};
+use crate::rule_ref::{RuleHolder, RuleRef, Rules};
+
+pub(crate) use host::Failsafes;
 
 /// Folds legs of one local address, or of one prefix that the endpoint may send from and inside
 /// which no rule tells addresses apart.
@@ -26,7 +31,11 @@ pub(crate) struct Fold<'a> {
     pub atoms: &'a mut Atoms,
     pub rules: &'a mut Rules,
     pub family: Family,
+    /// Which end is local: the destination of ingress, the source of egress.
     pub direction: Direction,
+    /// Which rules of a policy count. Another one than `direction` for a host endpoint at an
+    /// interface of a workload: what leaves the workload comes in there.
+    pub policies: Direction,
     pub local: IpNet,
     /// Ports of local addresses in the sets that were asked for so far.
     pub own_ports: &'a mut OwnPorts,
@@ -40,65 +49,78 @@ pub(crate) type OwnPorts =
     HashMap<IpSetId, HashMap<IpAddr, Vec<(Protocol, u16)>, FixedState>, FixedState>;
 
 impl Fold<'_> {
-    /// What is left of the leg's policies and profiles, in order; those of which nothing is left are
-    /// not there. The last one ends with a rule that matches everything and decides.
-    pub(crate) fn leg(&mut self, endpoint: &WorkloadEndpoint) -> Vec<Step> {
+    /// What is left of a workload's policies and profiles, in order; those of which nothing is left
+    /// are not there. The last one ends with a rule that matches everything and decides.
+    pub(crate) fn workload(&mut self, endpoint: &WorkloadEndpoint) -> Section {
         let mut steps: Vec<Step> = Vec::new();
-        let model = self.model;
-        for tier in &endpoint.tiers {
-            let mut first = None;
-            let start = steps.len();
-            let mut open = true;
-            for id in tier.enforced(self.direction) {
-                first = first.or(Some(id));
-                if !open {
-                    continue;
-                }
-                let rules = model.policy(id).map(|policy| policy.rules(self.direction));
-                let mut left = Vec::new();
-                open = self.list(
-                    rules.unwrap_or_default(),
-                    &tier.name,
-                    &RuleHolder::Policy(id.clone()),
-                    &mut left,
-                );
-                push(&mut steps, left, start);
-            }
-            // A tier whose policies in this direction are all staged counts as absent. Its end is
-            // told of in the name of its first enforced policy, as Calico does.
-            let Some(first) = first else { continue };
-            if open && !tier.default_pass {
-                let id = self.rules.id(RuleRef {
-                    direction: self.direction,
-                    tier: Arc::clone(&tier.name),
-                    holder: RuleHolder::Policy(first.clone()),
-                    rule: None,
-                    rule_id: None,
-                });
-                end(
-                    &mut steps,
-                    start,
-                    ResidualRule::unconditional(id, Outcome::Deny),
-                );
-            }
-            let falls_through = open && tier.default_pass;
-            if !falls_through && !passes(&steps[start..]) {
-                return steps;
-            }
+        if self.tiers(&endpoint.tiers, true, &mut steps) {
+            self.profiles(&endpoint.profiles, &mut steps);
         }
-        self.profiles(endpoint, &mut steps);
-        steps
+        Section {
+            steps,
+            owner: LegOwner::Workload,
+            direction: self.policies,
+            accepts_all: false,
+        }
+    }
+
+    /// Appends what is left of tiers; false if nothing behind them can be reached. Where `ends` do
+    /// not count, no tier's end denies.
+    fn tiers(&mut self, tiers: &[Tier], ends: bool, steps: &mut Vec<Step>) -> bool {
+        tiers.iter().all(|tier| {
+            let start = steps.len();
+            self.tier(tier, ends, start, steps)
+        })
+    }
+
+    /// Appends what is left of the tier that begins at `start`; false if nothing behind it can be
+    /// reached.
+    fn tier(&mut self, tier: &Tier, ends: bool, start: usize, steps: &mut Vec<Step>) -> bool {
+        let model = self.model;
+        let mut first = None;
+        let mut open = true;
+        for id in tier.enforced(self.policies) {
+            first = first.or(Some(id));
+            if !open {
+                continue;
+            }
+            let rules = model.policy(id).map(|policy| policy.rules(self.policies));
+            let mut left = Vec::new();
+            open = self.list(
+                rules.unwrap_or_default(),
+                &tier.name,
+                &RuleHolder::Policy(id.clone()),
+                &mut left,
+            );
+            push(steps, left, start);
+        }
+        // A tier whose policies in this direction are all staged counts as absent. Its end is told
+        // of in the name of its first enforced policy, as Calico does.
+        let Some(first) = first else { return true };
+        let default_pass = tier.default_pass || !ends;
+        if open && !default_pass {
+            let id = self.rules.id(RuleRef {
+                direction: self.policies,
+                tier: Arc::clone(&tier.name),
+                holder: RuleHolder::Policy(first.clone()),
+                rule: None,
+                rule_id: None,
+            });
+            let rule = ResidualRule::unconditional(id, Outcome::Deny);
+            end(steps, start, rule);
+        }
+        open && default_pass || passes(&steps[start..])
     }
 
     /// Each profile is a tier of its own: what it passes or leaves open is the next one's.
-    fn profiles(&mut self, endpoint: &WorkloadEndpoint, steps: &mut Vec<Step>) {
+    fn profiles(&mut self, profiles: &[ProfileId], steps: &mut Vec<Step>) {
         let tier: Arc<str> = PROFILE_TIER.into();
         let mut start = steps.len();
-        for id in &endpoint.profiles {
+        for id in profiles {
             let rules = self
                 .model
                 .profile(id)
-                .map(|profile| profile.rules(self.direction));
+                .map(|profile| profile.rules(self.policies));
             start = steps.len();
             let holder = RuleHolder::Profile(id.clone());
             let mut left = Vec::new();
@@ -109,7 +131,7 @@ impl Fold<'_> {
             }
         }
         let id = self.rules.id(RuleRef {
-            direction: self.direction,
+            direction: self.policies,
             tier,
             holder: RuleHolder::NoProfile,
             rule: None,
@@ -142,7 +164,7 @@ impl Fold<'_> {
                 continue;
             };
             left.id = self.rules.id(RuleRef {
-                direction: self.direction,
+                direction: self.policies,
                 tier: Arc::clone(tier),
                 holder: holder.clone(),
                 rule: Some(index),

@@ -16,7 +16,7 @@ use policy_model::{
     PolicyId, PolicyModel, ProfileId, Tier, Update, WorkloadEndpoint, WorkloadId,
 };
 
-use crate::site::{Port, Site, Uplink};
+use crate::site::{HostPort, Port, Site, Uplink};
 
 /// A stream of choices (splitmix64).
 #[derive(Clone, Debug)]
@@ -92,6 +92,12 @@ impl Size {
 /// Port of the uplink in [`site`].
 pub const UPLINK: u16 = 100;
 
+/// Port of the node itself in [`site`].
+pub const HOST: u16 = 101;
+
+/// Host endpoints that there can be.
+const HOST_ENDPOINTS: usize = 3;
+
 /// The site of every generated world: a port for each endpoint that can be.
 #[must_use]
 pub fn site() -> Site {
@@ -103,11 +109,15 @@ pub fn site() -> Site {
         workload_ports: ports.collect(),
         uplink: Some(Uplink {
             port: UPLINK,
-            interface: "uplink".into(),
+            interface: "eth0".into(),
             mac: [2, 0, 0, 0, 1, 0],
             addresses: vec![[192, 0, 2, 1].into()],
             next_hop_mac: [2, 0, 0, 0, 1, 1],
             neighbours: Vec::new(),
+        }),
+        host: Some(HostPort {
+            number: HOST,
+            mac: [2, 0, 0, 0, 1, 2],
         }),
         ..Site::default()
     }
@@ -271,21 +281,62 @@ fn endpoint(choices: &mut Choices, size: Size, number: usize) -> Update {
     Update::Workload(workload_id(number), endpoint)
 }
 
-fn host_endpoint(choices: &mut Choices, size: Size) -> Update {
-    let mut endpoint = HostEndpoint {
-        interface: "eth0".into(),
-        ..HostEndpoint::default()
-    };
-    if choices.chance(50) && size.policies > 0 {
-        endpoint.forward_tiers.push(Tier {
-            name: "default".into(),
-            ingress: vec![policy::policy_id(choices.below(size.policies))],
-            egress: Vec::new(),
-            default_pass: false,
-        });
-    }
-    Update::HostEndpoint(HostEndpointId::from("node-eth0"), endpoint)
+fn host_endpoint_id(number: usize) -> HostEndpointId {
+    HostEndpointId::from(format!("node-{number}").as_str())
 }
+
+/// One that covers the uplink by name, by address, as one for all interfaces, or not at all.
+fn host_endpoint(choices: &mut Choices, size: Size, number: usize) -> Update {
+    let interface = choices.one(&["eth0", "eth0", "eth0", "*", "*", "", "", "eth7"]);
+    let address: IpAddr = if choices.chance(70) {
+        [192, 0, 2, 1].into()
+    } else {
+        [192, 0, 2, 9].into()
+    };
+    let tiers = |choices: &mut Choices, of: usize| -> Vec<Tier> {
+        let mut tiers = Vec::new();
+        while size.policies > 0 && tiers.len() < 2 && choices.chance(of) {
+            let list = |choices: &mut Choices| -> Vec<PolicyId> {
+                (0..choices.below(4))
+                    .map(|_| policy::policy_id(choices.below(size.policies)))
+                    .collect()
+            };
+            tiers.push(Tier {
+                name: format!("tier-{}", tiers.len()).as_str().into(),
+                ingress: list(choices),
+                egress: list(choices),
+                default_pass: choices.chance(60),
+            });
+        }
+        tiers
+    };
+    let endpoint = HostEndpoint {
+        interface: interface.into(),
+        profiles: (0..choices.below(3))
+            .map(|_| policy::profile_id(choices.below(2)))
+            .collect(),
+        tiers: tiers(choices, 60),
+        untracked_tiers: tiers(choices, 70),
+        pre_dnat_tiers: tiers(choices, 40),
+        forward_tiers: tiers(choices, 60),
+        addresses: vec![address],
+        invalid: if choices.chance(3) {
+            vec!["a field".into()]
+        } else {
+            Vec::new()
+        },
+    };
+    Update::HostEndpoint(host_endpoint_id(number), endpoint)
+}
+
+/// Texts of the failsafe parameters; the last one cannot be read.
+const FAILSAFES: [&str; 5] = [
+    "none",
+    "tcp:80,udp:53",
+    "tcp:10.0.0.0/28:80,tcp:192.0.2.0/24:443,udp:53",
+    "tcp:fd00::/124:80,sctp:8080",
+    "tcp:eighty",
+];
 
 fn config(choices: &mut Choices) -> Update {
     let mut values = BTreeMap::from([("FelixHostname".to_owned(), "node".to_owned())]);
@@ -298,6 +349,16 @@ fn config(choices: &mut Choices) -> Update {
     if choices.chance(50) {
         values.insert("AllowIPIPPacketsFromWorkloads".into(), "true".into());
     }
+    for name in ["FailsafeInboundHostPorts", "FailsafeOutboundHostPorts"] {
+        let readable = FAILSAFES.len() - usize::from(choices.chance(95));
+        if choices.chance(80) {
+            values.insert(name.into(), choices.one(&FAILSAFES[..readable]).into());
+        }
+    }
+    if choices.chance(60) {
+        let word = choices.one(&["Accept", "RETURN", "Drop"]);
+        values.insert("DefaultEndpointToHostAction".into(), word.into());
+    }
     Update::Config(Config { values })
 }
 
@@ -307,6 +368,7 @@ pub fn world(choices: &mut Choices, size: Size) -> Vec<Update> {
     let mut updates = vec![config(choices)];
     let host = HostMetadata {
         v4: Some(IpNet::from(IpAddr::from([192, 0, 2, 1]))),
+        v6: Some(IpNet::from(IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1]))),
         ..HostMetadata::default()
     };
     updates.push(Update::HostMetadata("node".into(), host));
@@ -321,6 +383,11 @@ pub fn world(choices: &mut Choices, size: Size) -> Vec<Update> {
     }
     for number in 0..size.endpoints {
         updates.push(endpoint(choices, size, number));
+    }
+    for number in 0..HOST_ENDPOINTS {
+        if choices.chance(45) {
+            updates.push(host_endpoint(choices, size, number));
+        }
     }
     updates.push(Update::InSync);
     updates
@@ -372,14 +439,17 @@ fn try_change(choices: &mut Choices, size: Size, model: &PolicyModel) -> Option<
         }
         19 => match choices.below(4) {
             0 => Some(config(choices)),
-            1 => Some(host_endpoint(choices, size)),
+            1 => {
+                let number = choices.below(HOST_ENDPOINTS);
+                Some(host_endpoint(choices, size, number))
+            }
             2 => {
                 let id: ProfileId = policy::profile_id(choices.below(2));
                 model.profile(&id)?;
                 Some(Update::ProfileRemove(id))
             }
             _ => {
-                let id = HostEndpointId::from("node-eth0");
+                let id = host_endpoint_id(choices.below(HOST_ENDPOINTS));
                 model.host_endpoint(&id)?;
                 Some(Update::HostEndpointRemove(id))
             }

@@ -18,6 +18,7 @@ mod fingerprint;
 mod fold;
 #[cfg(any(test, feature = "generate"))]
 pub mod generate;
+mod host;
 mod journal;
 mod label;
 mod nets;
@@ -37,11 +38,12 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+pub use chain::LegOwner;
 pub use compiler::{Commit, Compiler, TableUsage};
 pub use endpoint::EndpointState;
 pub use error::CompileError;
 pub use explain::{ExplainedLeg, Explanation};
 pub use render::row as render_row;
-pub use rule_ref::{PROFILE_TIER, RuleHolder, RuleRef};
-pub use site::{Port, Site, Uplink};
+pub use rule_ref::{HostAction, RuleHolder, RuleRef};
+pub use site::{HostPort, Port, Site, Uplink};
 pub use walk::{LegWalk, Walk, Walker};

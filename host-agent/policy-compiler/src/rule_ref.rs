@@ -5,13 +5,10 @@ use std::sync::Arc;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use policy_model::{Direction, PolicyId, PolicyKind, ProfileId, RuleId};
+use policy_model::{Direction, HOST_TIER, PROFILE_TIER, PolicyId, PolicyKind, ProfileId, RuleId};
 use serde::{Deserialize, Serialize};
 
 use crate::fingerprint::{Fingerprint, IdSpace};
-
-/// The tier name that stands for profiles in traces.
-pub const PROFILE_TIER: &str = "__PROFILE__";
 
 /// Who holds a rule.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -22,6 +19,34 @@ pub enum RuleHolder {
     Profile(ProfileId),
     /// Nobody: no profile matched.
     NoProfile,
+    /// `FailsafeInboundHostPorts` or `FailsafeOutboundHostPorts`.
+    Failsafe(Direction),
+    /// A host endpoint or the node, without a rule.
+    Host(HostAction),
+}
+
+/// What happens on a node without a rule of anybody's.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub enum HostAction {
+    /// No policy of a host endpoint denied what passes through.
+    EndOfList,
+    /// `DefaultEndpointToHostAction` drops what workloads send to the node.
+    EndpointToHost,
+    /// ICMPv6 that every router must take.
+    RouterIcmp,
+    /// A host endpoint's lists cannot be enforced exactly.
+    Refused,
+}
+
+impl HostAction {
+    /// As the evaluator names it.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::EndOfList | Self::Refused => HOST_TIER,
+            Self::EndpointToHost => "DefaultEndpointToHostAction",
+            Self::RouterIcmp => "ICMPv6",
+        }
+    }
 }
 
 /// A rule, or the end of a tier, as the place of a decision.
@@ -29,7 +54,7 @@ pub enum RuleHolder {
 pub struct RuleRef {
     /// Leg.
     pub direction: Direction,
-    /// Tier, [`PROFILE_TIER`] for profiles.
+    /// Tier, [`PROFILE_TIER`] for profiles, and names of their own for failsafe ports and hosts.
     pub tier: Arc<str>,
     /// Policy or profile; the first enforced policy of the tier where the tier's end decides.
     pub holder: RuleHolder,
@@ -47,6 +72,9 @@ impl RuleRef {
             RuleHolder::Policy(id) => &id.name,
             RuleHolder::Profile(id) => id.as_str(),
             RuleHolder::NoProfile => PROFILE_TIER,
+            RuleHolder::Failsafe(Direction::Ingress) => "FailsafeInboundHostPorts",
+            RuleHolder::Failsafe(Direction::Egress) => "FailsafeOutboundHostPorts",
+            RuleHolder::Host(action) => action.name(),
         }
     }
 
@@ -55,7 +83,10 @@ impl RuleRef {
     pub fn namespace(&self) -> &str {
         match &self.holder {
             RuleHolder::Policy(id) => &id.namespace,
-            RuleHolder::Profile(_) | RuleHolder::NoProfile => "",
+            RuleHolder::Profile(_)
+            | RuleHolder::NoProfile
+            | RuleHolder::Failsafe(_)
+            | RuleHolder::Host(_) => "",
         }
     }
 
@@ -101,6 +132,14 @@ impl RuleRef {
                 hash.text(id.as_str());
             }
             RuleHolder::NoProfile => hash.word(3),
+            RuleHolder::Failsafe(direction) => {
+                hash.word(4);
+                hash.word(*direction as u64);
+            }
+            RuleHolder::Host(action) => {
+                hash.word(5);
+                hash.word(*action as u64);
+            }
         }
         hash.word(rule.map_or(0, |index| index as u64 + 1));
         hash.finish()

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use policy_model::Node;
 
 /// A workload's port.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -23,12 +24,22 @@ pub struct Uplink {
     pub interface: String,
     /// MAC that packets leave with.
     pub mac: [u8; 6],
-    /// Addresses that it answers ARP and neighbour solicitations for.
+    /// The node's own addresses, besides those of its `HostMetadata`: it answers ARP and neighbour
+    /// solicitations for them.
     pub addresses: Vec<IpAddr>,
     /// MAC of the default route's neighbour.
     pub next_hop_mac: [u8; 6],
     /// Neighbours with destinations of their own.
     pub neighbours: Vec<(IpNet, [u8; 6])>,
+}
+
+/// The port of the node itself: its own network stack.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct HostPort {
+    /// Port number of the pipeline.
+    pub number: u16,
+    /// MAC of the node's end.
+    pub mac: [u8; 6],
 }
 
 /// Everything that the compiler has to know about the DPU's ports.
@@ -38,6 +49,8 @@ pub struct Site {
     pub workload_ports: BTreeMap<String, Port>,
     /// The uplink; without one, local endpoints reach each other only.
     pub uplink: Option<Uplink>,
+    /// The port of the node itself; without one, packets to it are dropped.
+    pub host: Option<HostPort>,
     /// MAC that workloads see as their gateway's.
     pub gateway_mac: [u8; 6],
 }
@@ -47,7 +60,21 @@ impl Default for Site {
         Self {
             workload_ports: BTreeMap::new(),
             uplink: None,
+            host: None,
             gateway_mac: p4_tables::GATEWAY_MAC,
+        }
+    }
+}
+
+impl Site {
+    /// The node as [`policy_model::evaluate`] has to know it.
+    #[must_use]
+    pub fn node(&self) -> Node {
+        let uplink = self.uplink.as_ref();
+        Node {
+            uplink: uplink.map_or_else(String::new, |uplink| uplink.interface.clone()),
+            addresses: uplink.map_or_else(Vec::new, |uplink| uplink.addresses.clone()),
+            host_port: self.host.is_some(),
         }
     }
 }

@@ -5,8 +5,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use p4_tables::{
-    DropReason, GATEWAY_V4, GATEWAY_V6, acl_settings, endpoint_port, gateway_v4, gateway_v6,
-    route_next_hop, route_v4, route_v6,
+    GATEWAY_V4, GATEWAY_V6, acl_settings, endpoint_port, gateway_v4, gateway_v6, route_next_hop,
+    route_v4, route_v6,
 };
 use policy_model::{PolicyModel, Semantics};
 use table_model::{ActionCall, Row, RowKey};
@@ -41,13 +41,14 @@ impl SiteRows {
         rows.gateway(false, GATEWAY_V6.into(), gateway);
         if let Some(uplink) = &site.uplink {
             let key = endpoint_port::key(uplink.port);
-            let closed = model.uplink_refusal(semantics).is_some();
-            rows.point(if closed {
-                endpoint_port::closed_port(key, DropReason::UplinkClosed as u8)
-            } else {
-                endpoint_port::uplink_port(key)
-            });
-            rows.uplink(uplink, closed);
+            rows.point(endpoint_port::uplink_port(key));
+            rows.uplink(uplink);
+            // What the network asks for the node's address, the node cannot answer itself.
+            if judged && site.host.is_some() {
+                for addr in model.node_addresses(&semantics.node) {
+                    rows.gateway(true, addr, mac_number(uplink.mac));
+                }
+            }
         }
         if judged {
             let host = model
@@ -66,14 +67,10 @@ impl SiteRows {
         rows
     }
 
-    /// Routes and the uplink's own addresses. A closed uplink gets no routes: what leaves crosses
-    /// it as well.
-    fn uplink(&mut self, uplink: &Uplink, closed: bool) {
+    /// Routes and the uplink's own addresses.
+    fn uplink(&mut self, uplink: &Uplink) {
         for addr in &uplink.addresses {
             self.gateway(true, *addr, mac_number(uplink.mac));
-        }
-        if closed {
-            return;
         }
         let default = self.next_hop(uplink, uplink.next_hop_mac);
         self.point(route_v4::route(route_v4::key(0, 0), default));

@@ -3,15 +3,19 @@
 //! It knows the tables' names and fields from the schema and the order of lookups from
 //! `p4/programs`, and nothing of how rows are made, so that it can hold the compiler to account.
 
+mod look;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use p4_tables::{DropReason, schema};
-use policy_model::{Direction, Flow, L4, Protocol};
+use p4_tables::DropReason;
+use policy_model::{Direction, Flow, Protocol};
 use serde::{Deserialize, Serialize};
-use table_model::{
-    ApplyError, FieldValue, MatchKind, Row, RowKey, TableId, TableSchema, TableSnapshot, Update,
-};
+use table_model::{ApplyError, FieldValue, Row, RowKey, TableId, TableSnapshot, Update};
+
+use crate::chain::LegOwner;
+use crate::endpoint::NO_PORT;
+use look::{by_family, ids, l4, number, prefix_len};
 
 /// All rows, ready to be looked up.
 #[derive(Clone, Debug, Default)]
@@ -24,15 +28,18 @@ pub struct Walker {
 /// One leg of policy as the rows decided it.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct LegWalk {
-    /// Leg.
+    /// Whose policy.
+    pub owner: LegOwner,
+    /// Direction of its policies.
     pub direction: Direction,
-    /// First step of the endpoint's chain; 0 is closed.
+    /// First step; 0 is closed.
     pub chain: u32,
     /// Steps taken, the last one included.
     pub steps: usize,
     /// Outcome.
     pub allow: bool,
-    /// Rule id of the verdict row.
+    /// Rule id of the verdict row; none for a closed leg and where untracked policy leaves the
+    /// packet to the lists that track.
     pub rule: Option<u32>,
     /// Rows hit, in order.
     pub hits: Vec<Row>,
@@ -49,22 +56,64 @@ pub struct Walk {
     pub out_port: Option<u16>,
     /// Rows hit before policy.
     pub hits: Vec<Row>,
-    /// Egress first, then ingress; a leg that was not asked is not here.
+    /// In the order in which they are asked; a leg that was not is not here.
     pub legs: Vec<LegWalk>,
-}
-
-/// A hit, unpacked.
-struct Hit {
-    action: String,
-    params: Vec<u128>,
 }
 
 /// What one step says.
 enum Said {
-    /// Allow or deny, by this rule.
-    Decided(bool, Option<u32>),
-    /// Ask this step.
+    /// Allowed by this rule; the next section begins there, 0 if there is none.
+    Allowed(Option<u32>, u32),
+    /// Denied.
+    Denied(Option<u32>),
+    /// Ask this step, 0 if there is none.
     Onward(u32),
+}
+
+/// What a chain comes to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Came {
+    Allowed,
+    Denied(DropReason),
+    /// No rule of an untracked list accepted or denied it.
+    Left,
+}
+
+/// What is behind a port.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Behind {
+    Workload,
+    Uplink,
+    Node,
+}
+
+/// First steps at the source's end.
+#[derive(Clone, Copy, Debug)]
+enum Source {
+    /// To a local endpoint, to the uplink, to the node.
+    Endpoint([u32; 3]),
+    /// To the uplink, and before connections.
+    Node([u32; 2]),
+}
+
+/// First steps at the destination's end.
+#[derive(Clone, Copy, Debug)]
+enum Local {
+    /// From a local endpoint, from the uplink, and before connections.
+    Endpoint([u32; 3]),
+    /// From the uplink, and before connections.
+    Node([u32; 2]),
+}
+
+/// Where a packet was sent and what judges it: the chain before connections, at the source's end and
+/// at the destination's; none where nothing is asked.
+struct Way {
+    untracked: Option<u32>,
+    outward: Option<u32>,
+    inward: Option<u32>,
+    /// Asked instead of `inward` once untracked policy has accepted; the others are then not.
+    stateless: Option<u32>,
+    from_node: bool,
 }
 
 impl Walker {
@@ -143,96 +192,154 @@ impl Walker {
         walk
     }
 
-    /// One leg of a flow, whatever the other one says; none if the rows know no endpoint there.
+    /// What each chain of a flow's two ends comes to, whatever the others say and whichever of them
+    /// is asked: the source's for a local endpoint, the uplink and the node, the destination's from
+    /// a local endpoint, from the uplink and before connections. None where there is none; the words
+    /// are for comparison alone.
     #[must_use]
-    pub fn leg_of(&self, direction: Direction, ingress_port: u16, flow: &Flow) -> Option<LegWalk> {
-        let chain = match direction {
-            Direction::Egress => {
-                let port = [FieldValue::Exact(u128::from(ingress_port))];
-                let kind = self.exact("endpoint_port", &port, &mut Vec::new())?;
-                if kind.action != "workload_port" {
-                    return None;
-                }
-                self.source(ingress_port, flow.src, &mut Vec::new())?
-            }
-            Direction::Ingress => self.local(flow.dst, &mut Vec::new())?.1,
+    pub fn chains(&self, ingress_port: u16, flow: &Flow) -> [Option<String>; 6] {
+        let source = match self.source(ingress_port, flow.src, &mut Vec::new()) {
+            Some(Source::Endpoint(chains)) => chains.map(Some),
+            Some(Source::Node([uplink, untracked])) => [some(untracked), some(uplink), None],
+            None => [None; 3],
         };
-        Some(self.leg(direction, chain, flow))
+        let local = match self.local(flow.dst, &mut Vec::new()) {
+            Some((_, Local::Endpoint([local, uplink, untracked]))) => {
+                [Some(local), Some(uplink), some(untracked)]
+            }
+            Some((_, Local::Node([uplink, untracked]))) => [None, some(uplink), some(untracked)],
+            None => [None; 3],
+        };
+        let ends = [(source, Direction::Egress), (local, Direction::Ingress)];
+        let mut came = ends.into_iter().flat_map(|(chains, direction)| {
+            chains.map(|chain| {
+                let came = self.chain(direction, chain?, flow, &mut Vec::new());
+                Some(format!("{came:?}"))
+            })
+        });
+        std::array::from_fn(|_| came.next().flatten())
     }
 
     fn pass(&self, ingress_port: u16, flow: &Flow, walk: &mut Walk) -> Result<u16, DropReason> {
+        let (way, out_port) = self.way(ingress_port, flow, &mut walk.hits)?;
+        let mut inward = way.inward;
+        let mut outward = way.outward;
+        if let Some(chain) = way.untracked {
+            let direction = way.untracked_direction();
+            match self.chain(direction, chain, flow, &mut walk.legs) {
+                Came::Denied(reason) => return Err(reason),
+                Came::Left => {}
+                Came::Allowed => (outward, inward) = (None, way.stateless),
+            }
+        }
+        for (direction, chain) in [(Direction::Egress, outward), (Direction::Ingress, inward)] {
+            let Some(chain) = chain else { continue };
+            match self.chain(direction, chain, flow, &mut walk.legs) {
+                Came::Denied(reason) => return Err(reason),
+                Came::Left => return Err(DropReason::NoVerdict),
+                Came::Allowed => {}
+            }
+        }
+        Ok(out_port)
+    }
+
+    /// What a packet has to pass, and the port that it leaves by then.
+    fn way(
+        &self,
+        ingress_port: u16,
+        flow: &Flow,
+        hits: &mut Vec<Row>,
+    ) -> Result<(Way, u16), DropReason> {
         let port = [FieldValue::Exact(u128::from(ingress_port))];
         let kind = self
-            .exact("endpoint_port", &port, &mut walk.hits)
+            .exact("endpoint_port", &port, hits)
             .ok_or(DropReason::UnknownPort)?;
-        let workload = match kind.action.as_str() {
-            "workload_port" => true,
-            "uplink_port" => false,
+        let behind = match kind.action.as_str() {
+            "workload_port" => Behind::Workload,
+            "uplink_port" => Behind::Uplink,
+            "host_port" => Behind::Node,
             _ => {
                 let reason = kind.params.first().and_then(|r| u8::try_from(*r).ok());
                 let reason = reason.and_then(DropReason::from_index);
                 return Err(reason.unwrap_or(DropReason::UnknownPort));
             }
         };
-        let source = if workload {
-            self.source(ingress_port, flow.src, &mut walk.hits)
-        } else {
+        let source = if behind == Behind::Uplink {
             None
+        } else {
+            self.source(ingress_port, flow.src, hits)
         };
-        let local = self.local(flow.dst, &mut walk.hits);
+        let local = self.local(flow.dst, hits);
         if !routable(flow.dst) {
             return Err(DropReason::NotRoutable);
         }
-        match (workload, source.is_some(), local.is_some()) {
-            (true, false, _) => return Err(DropReason::SpoofedAddress),
-            (false, _, false) => return Err(DropReason::NotLocal),
-            _ => {}
-        }
-        if source.is_some() && self.is_tunnel(flow, &mut walk.hits) {
-            return Err(DropReason::Tunnel);
+        let mut way = Way::nothing();
+        match (behind, source, local) {
+            (Behind::Workload, Some(Source::Endpoint([to_local, to_uplink, to_node])), local) => {
+                way.outward = Some(match local {
+                    None => to_uplink,
+                    Some((_, Local::Endpoint([from_local, ..]))) => {
+                        way.inward = Some(from_local);
+                        to_local
+                    }
+                    Some((_, Local::Node(_))) => to_node,
+                });
+                if self.is_tunnel(flow, hits) {
+                    return Err(DropReason::Tunnel);
+                }
+            }
+            (Behind::Node, Some(Source::Node([to_uplink, untracked])), None) => {
+                way.outward = some(to_uplink);
+                way.untracked = some(untracked);
+                way.from_node = true;
+            }
+            (Behind::Node, Some(Source::Node(_)), Some((port, Local::Endpoint(_)))) => {
+                if port == NO_PORT {
+                    return Err(DropReason::IngressClosed);
+                }
+            }
+            (Behind::Node, Some(Source::Node(_)), Some((_, Local::Node(_)))) => {
+                return Err(DropReason::ToHost);
+            }
+            (Behind::Workload | Behind::Node, ..) => return Err(DropReason::SpoofedAddress),
+            (Behind::Uplink, _, None) => return Err(DropReason::NotLocal),
+            (Behind::Uplink, _, Some((_, Local::Endpoint([from_local, uplink, untracked])))) => {
+                way.inward = Some(uplink);
+                way.untracked = some(untracked);
+                way.stateless = Some(from_local);
+            }
+            (Behind::Uplink, _, Some((_, Local::Node([uplink, untracked])))) => {
+                way.inward = some(uplink);
+                way.untracked = some(untracked);
+            }
         }
         let out_port = match local {
             Some((port, _)) => port,
-            None => self.route(flow.dst, &mut walk.hits)?,
+            None => self.route(flow.dst, hits)?,
         };
-        if let Some(chain) = source {
-            let leg = self.leg(Direction::Egress, chain, flow);
-            let allow = leg.allow;
-            walk.legs.push(leg);
-            if !allow {
-                return Err(denial(
-                    chain,
-                    DropReason::EgressClosed,
-                    DropReason::EgressPolicy,
-                ));
-            }
-        }
-        if let Some((_, chain)) = local {
-            let leg = self.leg(Direction::Ingress, chain, flow);
-            let allow = leg.allow;
-            walk.legs.push(leg);
-            if !allow {
-                return Err(denial(
-                    chain,
-                    DropReason::IngressClosed,
-                    DropReason::IngressPolicy,
-                ));
-            }
-        }
-        Ok(out_port)
+        Ok((way, out_port))
     }
 
-    fn source(&self, port: u16, src: IpAddr, hits: &mut Vec<Row>) -> Option<u32> {
+    fn source(&self, port: u16, src: IpAddr, hits: &mut Vec<Row>) -> Option<Source> {
         let port = [FieldValue::Exact(u128::from(port))];
         let hit = self.longest(by_family(src, "endpoint_source"), &port, src, hits)?;
-        u32::try_from(*hit.params.first()?).ok()
+        Some(if hit.action == "source_node" {
+            Source::Node(ids(&hit.params, 0)?)
+        } else {
+            Source::Endpoint(ids(&hit.params, 0)?)
+        })
     }
 
-    fn local(&self, dst: IpAddr, hits: &mut Vec<Row>) -> Option<(u16, u32)> {
+    fn local(&self, dst: IpAddr, hits: &mut Vec<Row>) -> Option<(u16, Local)> {
         let key = [FieldValue::Exact(number(dst))];
         let hit = self.exact(by_family(dst, "endpoint_local"), &key, hits)?;
         let port = u16::try_from(*hit.params.first()?).ok()?;
-        Some((port, u32::try_from(*hit.params.get(2)?).ok()?))
+        let local = if hit.action == "local_node" {
+            Local::Node(ids(&hit.params, 2)?)
+        } else {
+            Local::Endpoint(ids(&hit.params, 2)?)
+        };
+        Some((port, local))
     }
 
     fn is_tunnel(&self, flow: &Flow, hits: &mut Vec<Row>) -> bool {
@@ -266,194 +373,115 @@ impl Walker {
         }
     }
 
-    /// One leg of policy, step by step.
-    fn leg(&self, direction: Direction, chain: u32, flow: &Flow) -> LegWalk {
-        let mut leg = LegWalk {
+    /// A chain, section by section, each of them a leg.
+    fn chain(
+        &self,
+        direction: Direction,
+        chain: u32,
+        flow: &Flow,
+        legs: &mut Vec<LegWalk>,
+    ) -> Came {
+        if chain == 0 {
+            legs.push(LegWalk::new(LegOwner::Workload, direction, 0));
+            return Came::Denied(match direction {
+                Direction::Egress => DropReason::EgressClosed,
+                Direction::Ingress => DropReason::IngressClosed,
+            });
+        }
+        let mut at = chain;
+        let mut leg: Option<LegWalk> = None;
+        // A chain cannot lead back into itself; rows that do are nobody's to follow.
+        for _ in 0..4096 {
+            let mut hits = Vec::new();
+            let Some((reason, said)) = self.step(direction, at, flow, &mut hits) else {
+                break;
+            };
+            let (owner, of) = owner(reason, direction);
+            let current = leg.get_or_insert_with(|| LegWalk::new(owner, of, at));
+            current.steps += 1;
+            current.hits.append(&mut hits);
+            match said {
+                Said::Onward(0) if owner == LegOwner::Untracked => {
+                    current.allow = true;
+                    legs.extend(leg);
+                    return Came::Left;
+                }
+                // A section that nothing of applied to.
+                Said::Onward(to) => {
+                    at = to;
+                    if self.reason(to).is_some_and(|next| next != reason) {
+                        leg = None;
+                    }
+                }
+                Said::Denied(rule) => {
+                    current.rule = rule;
+                    legs.extend(leg);
+                    return Came::Denied(reason);
+                }
+                Said::Allowed(rule, behind) => {
+                    (current.allow, current.rule) = (true, rule);
+                    legs.extend(leg.take());
+                    if behind == 0 {
+                        return Came::Allowed;
+                    }
+                    at = behind;
+                }
+            }
+        }
+        legs.extend(leg);
+        Came::Denied(DropReason::NoVerdict)
+    }
+}
+
+impl LegWalk {
+    fn new(owner: LegOwner, direction: Direction, chain: u32) -> Self {
+        Self {
+            owner,
             direction,
             chain,
             steps: 0,
             allow: false,
             rule: None,
             hits: Vec::new(),
-        };
-        let mut at = chain;
-        while at != 0 {
-            leg.steps += 1;
-            match self.step(direction, at, flow, &mut leg.hits) {
-                Some(Said::Decided(allow, rule)) => {
-                    (leg.allow, leg.rule) = (allow, rule);
-                    break;
-                }
-                // A chain cannot lead back into itself; rows that do are nobody's to follow.
-                Some(Said::Onward(to)) if leg.steps < 4096 => at = to,
-                Some(Said::Onward(_)) | None => break,
-            }
         }
-        leg
-    }
-
-    fn step(
-        &self,
-        direction: Direction,
-        chain: u32,
-        flow: &Flow,
-        hits: &mut Vec<Row>,
-    ) -> Option<Said> {
-        let key = [FieldValue::Exact(u128::from(chain))];
-        let node = self.exact("acl_chain", &key, hits)?;
-        let mut ids = node.params.iter().map(|id| u32::try_from(*id).ok());
-        let mut id = || ids.next().flatten();
-        let (class, ports, source_ports) = (id()?, id()?, id()?);
-        let (next, pass) = (id()?, id()?);
-        let (sport, dport) = l4(flow);
-        let (remote, remote_port) = match direction {
-            Direction::Egress => (flow.dst, dport),
-            Direction::Ingress => (flow.src, sport),
-        };
-        let exact = |value: u32| FieldValue::Exact(u128::from(value));
-        let protocol = FieldValue::Exact(u128::from(flow.protocol.0));
-        let address = FieldValue::Exact(number(remote));
-
-        let service = [
-            address,
-            protocol,
-            FieldValue::Exact(u128::from(remote_port)),
-        ];
-        let host_label = self
-            .exact(by_family(remote, "acl_service"), &service, hits)
-            .or_else(|| self.exact(by_family(remote, "acl_host"), &[address], hits));
-        let net_label = self.longest(by_family(remote, "acl_net"), &[], remote, hits);
-        let first = |hit: Option<Hit>| hit.and_then(|hit| hit.params.first().copied());
-        let mut host = (0, 0);
-        let mut net = (0, 0);
-        if let Some(label) = first(host_label) {
-            let key = [exact(class), FieldValue::Exact(label)];
-            if let Some(hit) = self.exact("acl_host_group", &key, hits) {
-                host = pair(&hit.params);
-            }
-        }
-        if let Some(label) = first(net_label) {
-            let key = [exact(class), FieldValue::Exact(label)];
-            if let Some(hit) = self.exact("acl_net_group", &key, hits) {
-                net = pair(&hit.params);
-            }
-        }
-        let mut group = host.1;
-        if net.0 != 0 {
-            if host.0 == 0 {
-                group = net.1;
-            } else {
-                let key = [
-                    exact(class),
-                    FieldValue::Exact(host.0),
-                    FieldValue::Exact(net.0),
-                ];
-                group = first(self.exact("acl_pair_group", &key, hits)).unwrap_or(group);
-            }
-        }
-        let in_ports = [exact(ports), protocol];
-        let port_group = first(self.longest_port("acl_port", &in_ports, dport, hits));
-        let mut source_group = None;
-        if source_ports != 0 {
-            let in_ports = [exact(source_ports), protocol];
-            source_group = first(self.longest_port("acl_source_port", &in_ports, sport, hits));
-        }
-        let key = [
-            exact(class),
-            FieldValue::Exact(group),
-            FieldValue::Exact(port_group.unwrap_or_default()),
-            FieldValue::Exact(source_group.unwrap_or_default()),
-        ];
-        let verdict = self
-            .exact("acl_verdict", &key, hits)
-            .or_else(|| self.exact("acl_verdict_default", &key[..2], hits))?;
-        let rule = verdict.params.first().and_then(|r| u32::try_from(*r).ok());
-        Some(match verdict.action.as_str() {
-            "allow" => Said::Decided(true, rule),
-            "next_policy" => Said::Onward(next),
-            "next_tier" => Said::Onward(pass),
-            _ => Said::Decided(false, rule),
-        })
-    }
-
-    fn exact(&self, table: &str, fields: &[FieldValue], hits: &mut Vec<Row>) -> Option<Hit> {
-        let table = schema().table_named(table)?;
-        self.hit(table, table.key(fields).ok()?, hits)
-    }
-
-    fn hit(&self, table: &TableSchema, key: RowKey, hits: &mut Vec<Row>) -> Option<Hit> {
-        let call = self.rows.get(&key)?;
-        let action = table.action(call.action).ok()?;
-        hits.push(Row {
-            key,
-            action: call.clone(),
-        });
-        Some(Hit {
-            action: action.name.clone(),
-            params: action.params(call).ok()?,
-        })
-    }
-
-    fn longest(
-        &self,
-        table: &str,
-        before: &[FieldValue],
-        addr: IpAddr,
-        hits: &mut Vec<Row>,
-    ) -> Option<Hit> {
-        let bits = if addr.is_ipv4() { 32 } else { 128 };
-        self.longest_prefix(table, before, number(addr), bits, hits)
-    }
-
-    fn longest_port(
-        &self,
-        table: &str,
-        before: &[FieldValue],
-        port: u16,
-        hits: &mut Vec<Row>,
-    ) -> Option<Hit> {
-        self.longest_prefix(table, before, u128::from(port), 16, hits)
-    }
-
-    fn longest_prefix(
-        &self,
-        table: &str,
-        before: &[FieldValue],
-        value: u128,
-        bits: u8,
-        hits: &mut Vec<Row>,
-    ) -> Option<Hit> {
-        let table = schema().table_named(table)?;
-        let lengths = self.lengths.get(&table.id)?;
-        lengths.keys().rev().find_map(|&prefix_len| {
-            let spare = u32::from(bits - prefix_len);
-            let value = value.checked_shr(spare).unwrap_or(0);
-            let value = value.checked_shl(spare).unwrap_or(0);
-            let mut fields = before.to_vec();
-            fields.push(FieldValue::Lpm { value, prefix_len });
-            self.hit(table, table.key(&fields).ok()?, hits)
-        })
     }
 }
 
-/// The prefix length in a key of a table with one LPM field, which is the last one.
-fn prefix_len(key: &RowKey) -> Option<u8> {
-    let table = schema().table(key.table).ok()?;
-    let lpm = table.fields.last()?.kind == MatchKind::Lpm;
-    key.bytes.last().copied().filter(|_| lpm)
+impl Way {
+    const fn nothing() -> Self {
+        Self {
+            untracked: None,
+            outward: None,
+            inward: None,
+            stateless: None,
+            from_node: false,
+        }
+    }
+
+    /// Which end the chain before connections is about.
+    const fn untracked_direction(&self) -> Direction {
+        if self.from_node {
+            Direction::Egress
+        } else {
+            Direction::Ingress
+        }
+    }
 }
 
-fn denial(chain: u32, closed: DropReason, policy: DropReason) -> DropReason {
-    if chain == 0 { closed } else { policy }
+/// A first step, if there is such a leg.
+fn some(chain: u32) -> Option<u32> {
+    (chain != 0).then_some(chain)
 }
 
-/// Source and destination port as the pipeline's metadata has them: ICMP's type and code stand in
-/// the destination port.
-fn l4(flow: &Flow) -> (u16, u16) {
-    match flow.l4 {
-        L4::Ports { src, dst } => (src, dst),
-        L4::Icmp { kind, code } => (0, u16::from(kind) << 8 | u16::from(code)),
-        L4::Other => (0, 0),
+/// Whose policy a step is, by what its denies count as, and which direction of it.
+fn owner(reason: DropReason, direction: Direction) -> (LegOwner, Direction) {
+    match reason {
+        DropReason::HostEndpointIngress => (LegOwner::HostEndpoint, Direction::Ingress),
+        DropReason::HostEndpointEgress => (LegOwner::HostEndpoint, Direction::Egress),
+        DropReason::HostEndpointUntracked => (LegOwner::Untracked, direction),
+        DropReason::ToHost => (LegOwner::Node, Direction::Ingress),
+        DropReason::EgressPolicy => (LegOwner::Workload, Direction::Egress),
+        _ => (LegOwner::Workload, Direction::Ingress),
     }
 }
 
@@ -461,38 +489,5 @@ fn routable(addr: IpAddr) -> bool {
     match addr {
         IpAddr::V4(addr) => !addr.is_multicast() && !addr.is_broadcast(),
         IpAddr::V6(addr) => !addr.is_multicast() && !addr.is_unicast_link_local(),
-    }
-}
-
-fn number(addr: IpAddr) -> u128 {
-    match addr {
-        IpAddr::V4(addr) => u128::from(u32::from(addr)),
-        IpAddr::V6(addr) => u128::from(addr),
-    }
-}
-
-fn pair(params: &[u128]) -> (u128, u128) {
-    match params {
-        [set, group] => (*set, *group),
-        _ => (0, 0),
-    }
-}
-
-/// The table of an address' family.
-fn by_family(addr: IpAddr, table: &'static str) -> &'static str {
-    match (table, addr.is_ipv4()) {
-        ("endpoint_source", true) => "endpoint_source_v4",
-        ("endpoint_source", false) => "endpoint_source_v6",
-        ("endpoint_local", true) => "endpoint_local_v4",
-        ("endpoint_local", false) => "endpoint_local_v6",
-        ("acl_service", true) => "acl_service_v4",
-        ("acl_service", false) => "acl_service_v6",
-        ("acl_host", true) => "acl_host_v4",
-        ("acl_host", false) => "acl_host_v6",
-        ("acl_net", true) => "acl_net_v4",
-        ("acl_net", false) => "acl_net_v6",
-        ("route", true) => "route_v4",
-        ("route", false) => "route_v6",
-        _ => table,
     }
 }

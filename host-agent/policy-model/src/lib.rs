@@ -10,13 +10,16 @@
 mod changes;
 mod endpoint;
 mod evaluate;
+mod failsafe;
 #[cfg(test)]
 mod fixture;
 mod flow;
+mod host;
 mod ids;
 mod ip_set;
 mod members;
 mod model;
+mod names;
 mod network;
 mod owners;
 mod refuse;
@@ -26,12 +29,15 @@ mod update;
 
 pub use changes::ChangeSet;
 pub use endpoint::{HostEndpoint, Tier, WorkloadEndpoint};
-pub use evaluate::{Decision, Leg, PROFILE_TIER, Step, StepAction, Verdict, evaluate};
+pub use evaluate::{Decision, Judge, Leg, Step, StepAction, Verdict, evaluate};
+pub use failsafe::FailsafePort;
 pub use flow::{Direction, Flow, L4};
+pub use host::{Crossing, HostList, HostLists};
 pub use ids::{HostEndpointId, IpSetId, PolicyId, PolicyKind, ProfileId, RuleId, WorkloadId};
 pub use ip_set::{IpSet, IpSetKind, Member};
 pub use members::Members;
 pub use model::{Labels, ModelError, PolicyModel, WireguardPeer};
+pub use names::{FAILSAFE_TIER, HOST_TIER, PROFILE_TIER};
 pub use network::{
     Encapsulation, HostMetadata, IpPool, Route, RouteTypes, Service, ServiceId, ServicePort, Vtep,
 };
@@ -40,5 +46,5 @@ pub use rule::{
     Action, Family, HttpMatch, Icmp, InvalidRule, Policy, PortRange, Profile, Protocol, Rule,
     RuleNotes, Side,
 };
-pub use semantics::{Config, HttpHandling, Semantics};
+pub use semantics::{Config, HttpHandling, Node, Semantics};
 pub use update::Update;

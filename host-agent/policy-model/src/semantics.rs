@@ -1,8 +1,11 @@
 //! Configuration that changes verdicts.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
+
+use crate::FailsafePort;
 
 /// `ConfigUpdate.config` as it came: only values that somebody set.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -39,6 +42,31 @@ impl Config {
         self.value("DefaultEndpointToHostAction").unwrap_or("DROP")
     }
 
+    /// `DefaultEndpointToHostAction` is `Accept` or `Return`; another word drops.
+    #[must_use]
+    pub fn endpoint_reaches_host(&self) -> bool {
+        let word = self.endpoint_to_host_action().trim();
+        word.eq_ignore_ascii_case("accept") || word.eq_ignore_ascii_case("return")
+    }
+
+    /// `FailsafeInboundHostPorts`.
+    ///
+    /// # Errors
+    /// The first entry that is not `protocol:port` or `protocol:cidr:port`.
+    pub fn failsafe_inbound(&self) -> Result<Vec<FailsafePort>, String> {
+        let text = self.value("FailsafeInboundHostPorts");
+        FailsafePort::list(text.unwrap_or(FailsafePort::INBOUND))
+    }
+
+    /// `FailsafeOutboundHostPorts`.
+    ///
+    /// # Errors
+    /// As for the inbound ones.
+    pub fn failsafe_outbound(&self) -> Result<Vec<FailsafePort>, String> {
+        let text = self.value("FailsafeOutboundHostPorts");
+        FailsafePort::list(text.unwrap_or(FailsafePort::OUTBOUND))
+    }
+
     /// A word that does not plainly say yes is a no: these flags open something.
     fn flag(&self, name: &str) -> bool {
         self.value(name).is_some_and(|text| {
@@ -64,6 +92,27 @@ pub enum HttpHandling {
     L4,
 }
 
+/// The node as the dataplane meets it: which host endpoint covers the uplink, and whether packets
+/// reach the node itself.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Node {
+    /// Name of the uplink's interface, empty without one.
+    pub uplink: String,
+    /// The node's own addresses, besides those in its `HostMetadata`.
+    pub addresses: Vec<IpAddr>,
+    /// The pipeline has a port for the node itself.
+    pub host_port: bool,
+}
+
+impl Node {
+    /// A node that nothing is known of.
+    pub const UNKNOWN: Self = Self {
+        uplink: String::new(),
+        addresses: Vec::new(),
+        host_port: false,
+    };
+}
+
 /// Everything outside policy that decides a packet.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Semantics {
@@ -72,6 +121,8 @@ pub struct Semantics {
     /// Judge by workload policy alone: tunnel packets from workloads are not dropped, host endpoint
     /// lists close nothing, packets to the node itself are not dropped.
     pub policy_only: bool,
+    /// The node. The compiler takes it from its site.
+    pub node: Node,
 }
 
 impl Default for Semantics {
@@ -79,6 +130,7 @@ impl Default for Semantics {
         Self {
             http: HttpHandling::Refuse,
             policy_only: false,
+            node: Node::UNKNOWN,
         }
     }
 }

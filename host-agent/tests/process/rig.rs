@@ -259,7 +259,7 @@ impl Rig {
                         neighbours: Vec::new(),
                     });
                 }
-                PortRole::Other => {}
+                PortRole::Host | PortRole::Other => {}
             }
         }
         site

@@ -168,6 +168,7 @@ impl From<DevicePort> for proto::Port {
         } = port;
         let (role, addresses, next_hop_mac, neighbours) = match role {
             PortRole::Workload => (proto::PortRole::Workload, Vec::new(), None, Vec::new()),
+            PortRole::Host => (proto::PortRole::Host, Vec::new(), None, Vec::new()),
             PortRole::Other => (proto::PortRole::Other, Vec::new(), None, Vec::new()),
             PortRole::Uplink {
                 addresses,
@@ -216,6 +217,7 @@ impl TryFrom<proto::Port> for DevicePort {
         let role = match enumeration(role, NAME, "role")? {
             proto::PortRole::Unspecified => return Err(EdgeError::unset(NAME, "role")),
             proto::PortRole::Workload => PortRole::Workload,
+            proto::PortRole::Host => PortRole::Host,
             proto::PortRole::Other => PortRole::Other,
             proto::PortRole::Uplink => PortRole::Uplink {
                 addresses: addresses

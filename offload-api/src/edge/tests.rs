@@ -145,6 +145,7 @@ fn role() -> impl Strategy<Value = PortRole> {
     );
     prop_oneof![
         Just(PortRole::Workload),
+        Just(PortRole::Host),
         Just(PortRole::Other),
         uplink.prop_map(|(addresses, next_hop_mac, neighbours)| PortRole::Uplink {
             addresses,

@@ -254,6 +254,8 @@ pub enum PortRole {
     Uplink = 2,
     /// Anything else; no policy opens it.
     Other = 3,
+    /// The node itself: its own network stack. Its addresses are the uplink's.
+    Host = 4,
 }
 impl PortRole {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -266,6 +268,7 @@ impl PortRole {
             Self::Workload => "PORT_ROLE_WORKLOAD",
             Self::Uplink => "PORT_ROLE_UPLINK",
             Self::Other => "PORT_ROLE_OTHER",
+            Self::Host => "PORT_ROLE_HOST",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -275,6 +278,7 @@ impl PortRole {
             "PORT_ROLE_WORKLOAD" => Some(Self::Workload),
             "PORT_ROLE_UPLINK" => Some(Self::Uplink),
             "PORT_ROLE_OTHER" => Some(Self::Other),
+            "PORT_ROLE_HOST" => Some(Self::Host),
             _ => None,
         }
     }

@@ -226,7 +226,7 @@ fn fill(engine: &mut Engine, hosts: u32) -> (u32, Duration) {
             "endpoint_local_v4",
             vec![exact(addr)],
             "local_endpoint",
-            vec![port, 0x0200 + addr, class],
+            vec![port, 0x0200 + addr, class, class, 0],
         );
     }
     let labels = u64::from(hosts).div_ceil(7);
@@ -249,7 +249,7 @@ fn fill(engine: &mut Engine, hosts: u32) -> (u32, Duration) {
     let wide = vec![lpm(0xc0a8_0000, 16)];
     add("acl_net_v4", wide, "net_label", vec![7]);
     for class in 1..=CLASSES {
-        let step = vec![class, 1, 0, 0, 0];
+        let step = vec![class, 1, 0, 0, 0, 0, 16];
         add("acl_chain", vec![exact(class)], "step", step);
         for label in 1..=labels {
             add(

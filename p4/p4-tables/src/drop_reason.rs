@@ -44,10 +44,14 @@ pub enum DropReason {
     IngressClosed = 18,
     /// The class has no verdict for the packet: a programming error, denied.
     NoVerdict = 19,
-    /// The uplink is closed: a host endpoint's policy for forwarded traffic cannot be enforced.
-    UplinkClosed = 20,
+    /// A host endpoint's policy for what comes in through it: pre-DNAT, forwarded or for the node.
+    HostEndpointIngress = 20,
     /// IPv6 extension headers that the parser does not follow.
     ExtensionHeaders = 21,
+    /// A host endpoint's policy for what leaves through it: forwarded or the node's own.
+    HostEndpointEgress = 22,
+    /// A host endpoint's untracked policy.
+    HostEndpointUntracked = 23,
     /// Not a drop: an allowed connection that found no free slot. Its replies are judged by policy.
     ConnectionTableFull = 62,
     /// Not a drop: an ARP or neighbour question that was answered.
@@ -79,8 +83,10 @@ impl DropReason {
             17 => Some(Self::EgressClosed),
             18 => Some(Self::IngressClosed),
             19 => Some(Self::NoVerdict),
-            20 => Some(Self::UplinkClosed),
+            20 => Some(Self::HostEndpointIngress),
             21 => Some(Self::ExtensionHeaders),
+            22 => Some(Self::HostEndpointEgress),
+            23 => Some(Self::HostEndpointUntracked),
             62 => Some(Self::ConnectionTableFull),
             63 => Some(Self::NeighbourAnswered),
             _ => None,
@@ -111,8 +117,10 @@ impl DropReason {
             Self::EgressClosed => "egress_closed",
             Self::IngressClosed => "ingress_closed",
             Self::NoVerdict => "no_verdict",
-            Self::UplinkClosed => "uplink_closed",
+            Self::HostEndpointIngress => "host_endpoint_ingress",
             Self::ExtensionHeaders => "extension_headers",
+            Self::HostEndpointEgress => "host_endpoint_egress",
+            Self::HostEndpointUntracked => "host_endpoint_untracked",
             Self::ConnectionTableFull => "connection_table_full",
             Self::NeighbourAnswered => "neighbour_answered",
         }

@@ -40,6 +40,16 @@ pub mod endpoint_port {
         Row { key, action: ActionCall { action: UPLINK_PORT, params } }
     }
 
+    /// P4Runtime id of `host_port`.
+    pub const HOST_PORT: ActionId = ActionId(0x01000007);
+
+    /// A row that does `host_port`.
+    #[must_use]
+    pub fn host_port(key: RowKey) -> Row {
+        let params = smallvec::SmallVec::new();
+        Row { key, action: ActionCall { action: HOST_PORT, params } }
+    }
+
     /// P4Runtime id of `closed_port`.
     pub const CLOSED_PORT: ActionId = ActionId(0x01000003);
 
@@ -101,10 +111,24 @@ pub mod endpoint_source_v4 {
 
     /// A row that does `source_endpoint`.
     #[must_use]
-    pub fn source_endpoint(key: RowKey, chain: u32) -> Row {
+    pub fn source_endpoint(key: RowKey, chain: u32, uplink_chain: u32, node_chain: u32) -> Row {
         let mut params = smallvec::SmallVec::new();
         params.extend(crate::bytes(u128::from(chain), 4));
+        params.extend(crate::bytes(u128::from(uplink_chain), 4));
+        params.extend(crate::bytes(u128::from(node_chain), 4));
         Row { key, action: ActionCall { action: SOURCE_ENDPOINT, params } }
+    }
+
+    /// P4Runtime id of `source_node`.
+    pub const SOURCE_NODE: ActionId = ActionId(0x01000008);
+
+    /// A row that does `source_node`.
+    #[must_use]
+    pub fn source_node(key: RowKey, uplink_chain: u32, untracked_chain: u32) -> Row {
+        let mut params = smallvec::SmallVec::new();
+        params.extend(crate::bytes(u128::from(uplink_chain), 4));
+        params.extend(crate::bytes(u128::from(untracked_chain), 4));
+        Row { key, action: ActionCall { action: SOURCE_NODE, params } }
     }
 }
 
@@ -130,10 +154,24 @@ pub mod endpoint_source_v6 {
 
     /// A row that does `source_endpoint`.
     #[must_use]
-    pub fn source_endpoint(key: RowKey, chain: u32) -> Row {
+    pub fn source_endpoint(key: RowKey, chain: u32, uplink_chain: u32, node_chain: u32) -> Row {
         let mut params = smallvec::SmallVec::new();
         params.extend(crate::bytes(u128::from(chain), 4));
+        params.extend(crate::bytes(u128::from(uplink_chain), 4));
+        params.extend(crate::bytes(u128::from(node_chain), 4));
         Row { key, action: ActionCall { action: SOURCE_ENDPOINT, params } }
+    }
+
+    /// P4Runtime id of `source_node`.
+    pub const SOURCE_NODE: ActionId = ActionId(0x01000008);
+
+    /// A row that does `source_node`.
+    #[must_use]
+    pub fn source_node(key: RowKey, uplink_chain: u32, untracked_chain: u32) -> Row {
+        let mut params = smallvec::SmallVec::new();
+        params.extend(crate::bytes(u128::from(uplink_chain), 4));
+        params.extend(crate::bytes(u128::from(untracked_chain), 4));
+        Row { key, action: ActionCall { action: SOURCE_NODE, params } }
     }
 }
 
@@ -157,12 +195,28 @@ pub mod endpoint_local_v4 {
 
     /// A row that does `local_endpoint`.
     #[must_use]
-    pub fn local_endpoint(key: RowKey, port: u16, mac: u64, chain: u32) -> Row {
+    pub fn local_endpoint(key: RowKey, port: u16, mac: u64, chain: u32, uplink_chain: u32, untracked_chain: u32) -> Row {
         let mut params = smallvec::SmallVec::new();
         params.extend(crate::bytes(u128::from(port), 2));
         params.extend(crate::bytes(u128::from(mac), 6));
         params.extend(crate::bytes(u128::from(chain), 4));
+        params.extend(crate::bytes(u128::from(uplink_chain), 4));
+        params.extend(crate::bytes(u128::from(untracked_chain), 4));
         Row { key, action: ActionCall { action: LOCAL_ENDPOINT, params } }
+    }
+
+    /// P4Runtime id of `local_node`.
+    pub const LOCAL_NODE: ActionId = ActionId(0x01000009);
+
+    /// A row that does `local_node`.
+    #[must_use]
+    pub fn local_node(key: RowKey, port: u16, mac: u64, uplink_chain: u32, untracked_chain: u32) -> Row {
+        let mut params = smallvec::SmallVec::new();
+        params.extend(crate::bytes(u128::from(port), 2));
+        params.extend(crate::bytes(u128::from(mac), 6));
+        params.extend(crate::bytes(u128::from(uplink_chain), 4));
+        params.extend(crate::bytes(u128::from(untracked_chain), 4));
+        Row { key, action: ActionCall { action: LOCAL_NODE, params } }
     }
 }
 
@@ -186,12 +240,28 @@ pub mod endpoint_local_v6 {
 
     /// A row that does `local_endpoint`.
     #[must_use]
-    pub fn local_endpoint(key: RowKey, port: u16, mac: u64, chain: u32) -> Row {
+    pub fn local_endpoint(key: RowKey, port: u16, mac: u64, chain: u32, uplink_chain: u32, untracked_chain: u32) -> Row {
         let mut params = smallvec::SmallVec::new();
         params.extend(crate::bytes(u128::from(port), 2));
         params.extend(crate::bytes(u128::from(mac), 6));
         params.extend(crate::bytes(u128::from(chain), 4));
+        params.extend(crate::bytes(u128::from(uplink_chain), 4));
+        params.extend(crate::bytes(u128::from(untracked_chain), 4));
         Row { key, action: ActionCall { action: LOCAL_ENDPOINT, params } }
+    }
+
+    /// P4Runtime id of `local_node`.
+    pub const LOCAL_NODE: ActionId = ActionId(0x01000009);
+
+    /// A row that does `local_node`.
+    #[must_use]
+    pub fn local_node(key: RowKey, port: u16, mac: u64, uplink_chain: u32, untracked_chain: u32) -> Row {
+        let mut params = smallvec::SmallVec::new();
+        params.extend(crate::bytes(u128::from(port), 2));
+        params.extend(crate::bytes(u128::from(mac), 6));
+        params.extend(crate::bytes(u128::from(uplink_chain), 4));
+        params.extend(crate::bytes(u128::from(untracked_chain), 4));
+        Row { key, action: ActionCall { action: LOCAL_NODE, params } }
     }
 }
 
@@ -679,14 +749,17 @@ pub mod acl_chain {
     pub const STEP: ActionId = ActionId(0x0100001a);
 
     /// A row that does `step`.
+    #[expect(clippy::too_many_arguments, reason = "one for each parameter")]
     #[must_use]
-    pub fn step(key: RowKey, class: u32, ports: u32, source_ports: u32, next: u32, pass: u32) -> Row {
+    pub fn step(key: RowKey, class: u32, ports: u32, source_ports: u32, next: u32, pass: u32, accept: u32, reason: u8) -> Row {
         let mut params = smallvec::SmallVec::new();
         params.extend(crate::bytes(u128::from(class), 4));
         params.extend(crate::bytes(u128::from(ports), 4));
         params.extend(crate::bytes(u128::from(source_ports), 4));
         params.extend(crate::bytes(u128::from(next), 4));
         params.extend(crate::bytes(u128::from(pass), 4));
+        params.extend(crate::bytes(u128::from(accept), 4));
+        params.extend(crate::bytes(u128::from(reason), 1));
         Row { key, action: ActionCall { action: STEP, params } }
     }
 }
@@ -875,7 +948,7 @@ pub mod gateway_v6 {
 /// The schema of all tables.
 pub(crate) fn build_schema() -> Schema {
     Schema {
-        fingerprint: 0x3231653a8de0dcca,
+        fingerprint: 0x0082b6eb4d29a09d,
         tables: vec![
             TableSchema {
                 id: TableId(0x02000001),
@@ -897,6 +970,12 @@ pub(crate) fn build_schema() -> Schema {
                     ActionSchema {
                         id: ActionId(0x01000002),
                         name: "uplink_port".to_owned(),
+                        params: vec![
+                        ],
+                    },
+                    ActionSchema {
+                        id: ActionId(0x01000007),
+                        name: "host_port".to_owned(),
                         params: vec![
                         ],
                     },
@@ -944,6 +1023,16 @@ pub(crate) fn build_schema() -> Schema {
                         name: "source_endpoint".to_owned(),
                         params: vec![
                             ParamSchema { id: 1, name: "chain".to_owned(), bits: 32 },
+                            ParamSchema { id: 2, name: "uplink_chain".to_owned(), bits: 32 },
+                            ParamSchema { id: 3, name: "node_chain".to_owned(), bits: 32 },
+                        ],
+                    },
+                    ActionSchema {
+                        id: ActionId(0x01000008),
+                        name: "source_node".to_owned(),
+                        params: vec![
+                            ParamSchema { id: 1, name: "uplink_chain".to_owned(), bits: 32 },
+                            ParamSchema { id: 2, name: "untracked_chain".to_owned(), bits: 32 },
                         ],
                     },
                 ],
@@ -964,6 +1053,16 @@ pub(crate) fn build_schema() -> Schema {
                         name: "source_endpoint".to_owned(),
                         params: vec![
                             ParamSchema { id: 1, name: "chain".to_owned(), bits: 32 },
+                            ParamSchema { id: 2, name: "uplink_chain".to_owned(), bits: 32 },
+                            ParamSchema { id: 3, name: "node_chain".to_owned(), bits: 32 },
+                        ],
+                    },
+                    ActionSchema {
+                        id: ActionId(0x01000008),
+                        name: "source_node".to_owned(),
+                        params: vec![
+                            ParamSchema { id: 1, name: "uplink_chain".to_owned(), bits: 32 },
+                            ParamSchema { id: 2, name: "untracked_chain".to_owned(), bits: 32 },
                         ],
                     },
                 ],
@@ -985,6 +1084,18 @@ pub(crate) fn build_schema() -> Schema {
                             ParamSchema { id: 1, name: "port".to_owned(), bits: 9 },
                             ParamSchema { id: 2, name: "mac".to_owned(), bits: 48 },
                             ParamSchema { id: 3, name: "chain".to_owned(), bits: 32 },
+                            ParamSchema { id: 4, name: "uplink_chain".to_owned(), bits: 32 },
+                            ParamSchema { id: 5, name: "untracked_chain".to_owned(), bits: 32 },
+                        ],
+                    },
+                    ActionSchema {
+                        id: ActionId(0x01000009),
+                        name: "local_node".to_owned(),
+                        params: vec![
+                            ParamSchema { id: 1, name: "port".to_owned(), bits: 9 },
+                            ParamSchema { id: 2, name: "mac".to_owned(), bits: 48 },
+                            ParamSchema { id: 3, name: "uplink_chain".to_owned(), bits: 32 },
+                            ParamSchema { id: 4, name: "untracked_chain".to_owned(), bits: 32 },
                         ],
                     },
                 ],
@@ -1006,6 +1117,18 @@ pub(crate) fn build_schema() -> Schema {
                             ParamSchema { id: 1, name: "port".to_owned(), bits: 9 },
                             ParamSchema { id: 2, name: "mac".to_owned(), bits: 48 },
                             ParamSchema { id: 3, name: "chain".to_owned(), bits: 32 },
+                            ParamSchema { id: 4, name: "uplink_chain".to_owned(), bits: 32 },
+                            ParamSchema { id: 5, name: "untracked_chain".to_owned(), bits: 32 },
+                        ],
+                    },
+                    ActionSchema {
+                        id: ActionId(0x01000009),
+                        name: "local_node".to_owned(),
+                        params: vec![
+                            ParamSchema { id: 1, name: "port".to_owned(), bits: 9 },
+                            ParamSchema { id: 2, name: "mac".to_owned(), bits: 48 },
+                            ParamSchema { id: 3, name: "uplink_chain".to_owned(), bits: 32 },
+                            ParamSchema { id: 4, name: "untracked_chain".to_owned(), bits: 32 },
                         ],
                     },
                 ],
@@ -1355,6 +1478,8 @@ pub(crate) fn build_schema() -> Schema {
                             ParamSchema { id: 3, name: "source_ports".to_owned(), bits: 32 },
                             ParamSchema { id: 4, name: "next".to_owned(), bits: 32 },
                             ParamSchema { id: 5, name: "pass".to_owned(), bits: 32 },
+                            ParamSchema { id: 6, name: "accept".to_owned(), bits: 32 },
+                            ParamSchema { id: 7, name: "reason".to_owned(), bits: 8 },
                         ],
                     },
                 ],

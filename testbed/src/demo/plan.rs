@@ -6,7 +6,7 @@ use std::net::IpAddr;
 
 use felix_bridge::Session;
 use policy_model::{
-    Flow, PolicyModel, Semantics, Update, Verdict, WorkloadEndpoint, WorkloadId, evaluate,
+    Flow, Node, PolicyModel, Semantics, Update, Verdict, WorkloadEndpoint, WorkloadId, evaluate,
 };
 
 use super::DemoError;
@@ -40,8 +40,6 @@ pub(super) struct Stage {
     pub(super) title: String,
     /// The policy.
     pub(super) model: PolicyModel,
-    /// A host endpoint closes the uplink.
-    pub(super) uplink_closed: bool,
     /// What is tried.
     pub(super) cases: Vec<Case>,
 }
@@ -102,8 +100,15 @@ impl Plan {
             }
             Some(_) => {}
         }
-        let semantics = Semantics::default();
         let mut topology = pods.topology(&model)?;
+        let semantics = Semantics {
+            node: Node {
+                uplink: topology.uplink.interface.clone(),
+                addresses: topology.uplink.node.clone(),
+                host_port: false,
+            },
+            ..Semantics::default()
+        };
         let mut dealer = Dealer::default();
         let mut tag = 0;
         let mut stages = Vec::new();
@@ -116,7 +121,6 @@ impl Plan {
             stages.push(Stage {
                 frame,
                 title,
-                uplink_closed: model.uplink_refusal(&semantics).is_some(),
                 model,
                 cases,
             });

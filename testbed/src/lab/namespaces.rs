@@ -109,11 +109,6 @@ impl Lab {
         Ok(asked.len())
     }
 
-    /// Lets the network send although its gateway does not answer.
-    pub(crate) async fn pin_network(&self) -> Result<(), LabError> {
-        wire::Host::pin(self.inside(Place::Network)?, &self.topology.uplink).await
-    }
-
     /// Takes what the captures and the switch have counted up to now as the zero of
     /// [`Lab::settle`]: frames that were sent before the switch listened are in no account.
     pub(crate) async fn calibrate(&mut self, drops: &mut impl Drops) -> Result<(), LabError> {

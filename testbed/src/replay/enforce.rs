@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use policy_compiler::{CompileError, Compiler, EndpointState};
-use policy_model::{ChangeSet, Flow, PolicyModel, Semantics, WorkloadId};
+use policy_model::{ChangeSet, Flow, Node, PolicyModel, Semantics, WorkloadId};
 use table_model::{ActionCall, Phase, RowKey, TableSnapshot, Update};
 use thiserror::Error;
 
@@ -89,7 +89,7 @@ impl Enforcement {
         };
         Ok(Some(Self {
             compiler: Compiler::new(target.capability().clone(), semantics.clone()),
-            ports: Ports::new(),
+            ports: Ports::new(semantics.policy_only),
             target,
             epoch: 0,
             commits: 0,
@@ -151,6 +151,11 @@ impl Enforcement {
         self.target.apply(&commit.phases)?;
         self.write += started.elapsed();
         Ok(commit.phases)
+    }
+
+    /// The node as the evaluator has to know it, with or without a target.
+    pub(crate) fn node(policy_only: bool) -> Node {
+        Ports::new(policy_only).site().node()
     }
 
     /// Entries inserted, modified and deleted so far, connections' epochs aside.

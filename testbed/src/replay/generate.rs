@@ -1,6 +1,6 @@
 //! Flows of our own making, aimed at the edges of what the model says.
 //!
-//! Every local address meets every address that a set, a net or an endpoint names, the neighbours
+//! Every local address, and each of the node's own, meets every address that a set, a net or an endpoint names, the neighbours
 //! of those, and strangers, both ways; with every port at, just below and just above each range,
 //! protocols that occur and some that do not, ICMP types and their neighbours. That product is
 //! larger than anybody wants to send, so it is sampled: pairs and layer 4 are dealt like two decks
@@ -12,7 +12,7 @@ mod edges;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use policy_model::{Flow, L4, PolicyModel, Protocol};
+use policy_model::{Flow, L4, Node, PolicyModel, Protocol};
 
 use crate::packet::can_be_sent;
 use crate::random::{Deck, Random};
@@ -20,11 +20,39 @@ use edges::Edges;
 
 const MOST_SOURCE_PORTS: u16 = 256;
 
-/// Makes up to `count` different flows.
-pub(crate) fn flows(model: &PolicyModel, count: usize, seed: u64) -> Vec<Flow> {
-    let edges = Edges::of(model);
+/// One flow of so many is from or to the node.
+const OF_NODE: usize = 5;
+
+/// Makes up to `count` different flows. A node that packets can reach has its share of them.
+pub(crate) fn flows(
+    model: &PolicyModel,
+    node: Option<&Node>,
+    count: usize,
+    seed: u64,
+) -> Vec<Flow> {
+    let mut edges = Edges::of(model);
     let mut random = Random::new(seed);
-    let (v4, v6): (Vec<_>, Vec<_>) = pairs(&edges).into_iter().partition(|(a, _)| a.is_ipv4());
+    let node = node
+        .map(|node| model.node_addresses(node))
+        .unwrap_or_default();
+    edges.addresses.extend(&node);
+    if node.is_empty() {
+        return among(&edges, count, &mut random);
+    }
+    let share = count / OF_NODE;
+    let mut flows = among(&edges, count - share, &mut random);
+    edges.locals = node;
+    // Some are flows of workloads that were made already.
+    flows.extend(among(&edges, share + share / 8, &mut random));
+    let mut made = BTreeSet::new();
+    flows.retain(|flow| made.insert(*flow));
+    flows.truncate(count);
+    flows
+}
+
+/// Flows between the local addresses and all others.
+fn among(edges: &Edges, count: usize, random: &mut Random) -> Vec<Flow> {
+    let (v4, v6): (Vec<_>, Vec<_>) = pairs(edges).into_iter().partition(|(a, _)| a.is_ipv4());
     // Few addresses meet few edges often: more source ports then make more flows of them.
     let mut families: [Family; 2] = [(v4, Vec::new()), (v6, Vec::new())];
     let size = |(pairs, l4s): &Family| pairs.len() * l4s.len();
@@ -56,8 +84,8 @@ pub(crate) fn flows(model: &PolicyModel, count: usize, seed: u64) -> Vec<Flow> {
         .max(count / 10)
         .max(count.saturating_sub(size(v4)))
         .min(size(v6));
-    let mut flows = deal(v4, (count - six.min(count)).min(size(v4)), &mut random);
-    flows.extend(deal(v6, six.min(count), &mut random));
+    let mut flows = deal(v4, (count - six.min(count)).min(size(v4)), random);
+    flows.extend(deal(v6, six.min(count), random));
     flows
 }
 

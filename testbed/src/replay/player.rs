@@ -275,7 +275,8 @@ impl Player {
 
     fn make(&self, frame: usize, count: usize) -> Vec<Trial> {
         let seed = self.seed.wrapping_add(frame as u64);
-        let flows = generate::flows(&self.model, count, seed);
+        let node = (!self.semantics.policy_only).then_some(&self.semantics.node);
+        let flows = generate::flows(&self.model, node, count, seed);
         let trial = |(index, flow)| Trial {
             id: Value::String(format!("g{frame}-{index}")),
             at: Some(frame),

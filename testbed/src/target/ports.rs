@@ -1,21 +1,24 @@
-//! Who is plugged in where: ports for the workloads of a stream, and an uplink.
+//! Who is plugged in where: ports for the workloads of a stream, an uplink, and the node itself.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr};
 
-use policy_compiler::{Port, Site, Uplink};
+use policy_compiler::{HostPort, Port, Site, Uplink};
 use policy_model::{PolicyModel, WorkloadId};
 
 use crate::packet::arp_request;
 
-/// The uplink's port; workloads come behind it.
+/// The uplink's port.
 const UPLINK: u16 = 1;
+/// The node's own port; workloads come behind it.
+const HOST: u16 = 2;
 /// Below bmv2's drop port (511), with room for a port to the controller.
 const LAST: u16 = 509;
 /// Benchmarking range (RFC 2544): nobody's address in any recording.
 const UPLINK_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 18, 255, 254);
 const UPLINK_MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const NEIGHBOUR_MAC: [u8; 6] = [2, 0, 0, 1, 0, 1];
+const HOST_MAC: [u8; 6] = [2, 0, 0, 0, 0, 2];
 
 /// Where an address is attached.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,22 +40,27 @@ pub(crate) struct Ports {
 }
 
 impl Ports {
-    /// An uplink and nobody else.
-    pub(crate) fn new() -> Self {
+    /// An uplink and nobody else, but for the node itself: where policy alone is judged, its
+    /// addresses are like any other behind the uplink.
+    pub(crate) fn new(policy_only: bool) -> Self {
         let site = Site {
             uplink: Some(Uplink {
                 port: UPLINK,
-                interface: "uplink".into(),
+                interface: "eth0".into(),
                 mac: UPLINK_MAC,
                 addresses: vec![UPLINK_ADDRESS.into()],
                 next_hop_mac: NEIGHBOUR_MAC,
                 neighbours: Vec::new(),
             }),
+            host: (!policy_only).then_some(HostPort {
+                number: HOST,
+                mac: HOST_MAC,
+            }),
             ..Site::default()
         };
         Self {
             site,
-            free: (UPLINK + 1..=LAST).collect(),
+            free: (HOST + 1..=LAST).collect(),
         }
     }
 
@@ -103,10 +111,21 @@ impl Ports {
         }
     }
 
-    /// Where packets with this address come from and go to: its endpoint's port, else the uplink.
-    /// None for an endpoint without a port.
+    /// Where packets with this address come from and go to: its endpoint's port, the node's, else
+    /// the uplink. None for an endpoint without a port.
     pub(crate) fn attachment(&self, model: &PolicyModel, addr: IpAddr) -> Option<Attachment> {
         let Some(endpoint) = model.owner(addr).and_then(|id| model.workload(id)) else {
+            let own = self.site.host.filter(|_| {
+                let node = self.site.node();
+                model.node_addresses(&node).contains(&addr)
+            });
+            if let Some(HostPort { number, mac }) = own {
+                return Some(Attachment {
+                    port: number,
+                    mac,
+                    peer: self.site.gateway_mac,
+                });
+            }
             return Some(Attachment {
                 port: UPLINK,
                 mac: NEIGHBOUR_MAC,
@@ -153,6 +172,6 @@ fn preferred(name: &str) -> u16 {
     let hash = name.bytes().fold(0x811c_9dc5_u32, |hash, byte| {
         (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193)
     });
-    let span = u32::from(LAST - UPLINK);
-    UPLINK + 1 + u16::try_from(hash % span).unwrap_or(0)
+    let span = u32::from(LAST - HOST);
+    HOST + 1 + u16::try_from(hash % span).unwrap_or(0)
 }

@@ -36,7 +36,7 @@ fn a_short_leg_is_one_program_with_jumps() {
         step(0, &[Outcome::Allow]),
         last(2, Outcome::Deny),
     ];
-    let links = links(&steps, SHORT_LEG, IN, V4);
+    let links = links(&steps, (SHORT_LEG, MAX_STEPS), IN, V4);
     assert_eq!(links.len(), 1);
     assert_eq!((links[0].next, links[0].pass), (None, None));
     assert_eq!(
@@ -59,7 +59,7 @@ fn a_long_leg_is_a_step_a_policy() {
         step(0, &[Outcome::Deny]),
         last(2, Outcome::Deny),
     ];
-    let links = links(&steps, SHORT_LEG, IN, V4);
+    let links = links(&steps, (SHORT_LEG, MAX_STEPS), IN, V4);
     let ways: Vec<_> = links.iter().map(|link| (link.next, link.pass)).collect();
     // The first goes on with the second or passes to the next tier, the second only goes on.
     assert_eq!(ways, [(Some(1), Some(2)), (Some(2), None), (None, None)]);
@@ -78,7 +78,7 @@ fn a_chain_never_gets_too_long() {
     };
     for (tiers, each) in [(1, 1000), (7, 100), (119, 1), (119, 2), (500, 3)] {
         let steps = many(tiers, each);
-        let links = links(&steps, SHORT_LEG, IN, V4);
+        let links = links(&steps, (SHORT_LEG, MAX_STEPS), IN, V4);
         assert!(links.len() <= MAX_STEPS, "{tiers} {each}: {}", links.len());
         let rules: usize = links.iter().map(|link| link.program.rules.len()).sum();
         assert!(rules >= 2 * tiers * each);

@@ -8,8 +8,9 @@ use table_model::TableId;
 
 use super::phases::{self, Changes};
 use super::{Commit, Compiler};
-use crate::endpoint::{Endpoint, concerns};
+use crate::endpoint::{Endpoint, Owner, concerns};
 use crate::error::CompileError;
+use crate::host::HostView;
 use crate::journal::Journal;
 use crate::plane::LabelUpdates;
 use crate::site::Site;
@@ -17,9 +18,10 @@ use crate::site_rows::SiteRows;
 
 /// Everything of the commit's start that endpoints and the site need to go back to.
 struct Before {
-    endpoints: BTreeMap<WorkloadId, Option<Endpoint>>,
+    endpoints: BTreeMap<Owner, Option<Endpoint>>,
     site_rows: Option<SiteRows>,
     port_owner: Option<BTreeMap<u16, WorkloadId>>,
+    host_view: Option<HostView>,
 }
 
 impl Compiler {
@@ -42,12 +44,13 @@ impl Compiler {
             endpoints: BTreeMap::new(),
             site_rows: None,
             port_owner: None,
+            host_view: None,
         };
         let dirty = self.dirty(model, changes, site, moved, &mut before);
 
         // Legs: new ones are counted before old ones are counted off.
         for id in &dirty {
-            let new = self.compile_endpoint(model, site, id, &mut journal);
+            let new = self.compile(model, site, id, &mut journal);
             self.count_legs(new.as_ref(), true);
             let old = self.replace_endpoint(id, new);
             before.endpoints.insert(id.clone(), old);
@@ -112,7 +115,13 @@ impl Compiler {
         Ok(Commit {
             phases,
             refusals: self.refusals.clone(),
-            touched: dirty,
+            touched: dirty
+                .into_iter()
+                .filter_map(|owner| match owner {
+                    Owner::Workload(id) => Some(id),
+                    Owner::Node => None,
+                })
+                .collect(),
         })
     }
 
@@ -124,11 +133,25 @@ impl Compiler {
         site: &Site,
         moved: bool,
         before: &mut Before,
-    ) -> BTreeSet<WorkloadId> {
-        let mut dirty = changes.workloads.clone();
-        if moved {
+    ) -> BTreeSet<Owner> {
+        let workload = |id: &WorkloadId| Owner::Workload(id.clone());
+        let mut dirty: BTreeSet<Owner> = changes.workloads.iter().map(workload).collect();
+        if !dirty.is_empty() && self.endpoints.contains_key(&Owner::Node) {
+            // One of them may have won or lost an address of the node's.
+            dirty.insert(Owner::Node);
+        }
+        let mut everyone = moved;
+        if moved || changes.config || changes.hosts || !changes.host_endpoints.is_empty() {
+            let view = HostView::new(model, &self.semantics);
+            everyone |= view.workloads != self.host_view.workloads;
+            if everyone || changes.hosts || view.node != self.host_view.node {
+                dirty.insert(Owner::Node);
+            }
+            before.host_view = Some(std::mem::replace(&mut self.host_view, view));
+        }
+        if everyone {
             dirty.extend(self.endpoints.keys().cloned());
-            dirty.extend(model.workloads().map(|(id, _)| id.clone()));
+            dirty.extend(model.workloads().map(|(id, _)| workload(id)));
         }
         let by_policy = changes
             .policies
@@ -156,8 +179,8 @@ impl Compiler {
             let old = std::mem::replace(&mut self.port_owner, owners);
             for (port, id) in &old {
                 if self.port_owner.get(port) != Some(id) {
-                    dirty.insert(id.clone());
-                    dirty.extend(self.port_owner.get(port).cloned());
+                    dirty.insert(workload(id));
+                    dirty.extend(self.port_owner.get(port).map(workload));
                 }
             }
             before.port_owner = Some(old);
@@ -192,6 +215,7 @@ impl Compiler {
             endpoints,
             site_rows,
             port_owner,
+            host_view,
         } = before;
         for (id, old) in endpoints {
             self.count_legs(old.as_ref(), true);
@@ -207,6 +231,9 @@ impl Compiler {
         }
         if let Some(owners) = port_owner {
             self.port_owner = owners;
+        }
+        if let Some(view) = host_view {
+            self.host_view = view;
         }
     }
 }

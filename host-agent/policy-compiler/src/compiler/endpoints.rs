@@ -1,18 +1,19 @@
-//! Compiling one endpoint.
+//! Compiling one endpoint, or the node itself.
 
 use std::collections::BTreeSet;
 
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 use ipnet::IpNet;
-use policy_model::{Direction, IpSetId, PolicyModel, WorkloadEndpoint, WorkloadId};
+use p4_tables::endpoint_port;
+use policy_model::{Direction, PolicyModel, WorkloadEndpoint, WorkloadId};
 
+use super::legs::{Legs, Put};
 use super::{Compiler, place};
-use crate::chain::{Node, links};
-use crate::endpoint::{Endpoint, EndpointState, Needs, Pointers, source_regions};
-use crate::fold::Fold;
+use crate::endpoint::{
+    Endpoint, EndpointState, Inwards, Needs, OfNode, Outwards, Owner, Pointers, node_rows,
+    source_regions,
+};
+use crate::host::{ForNode, ForWorkload};
 use crate::journal::Journal;
-use crate::nets::family_of;
 use crate::site::{Port, Site};
 use crate::site_rows::RowMap;
 
@@ -24,7 +25,20 @@ const SOURCE_REGIONS: usize = 1024;
 
 impl Compiler {
     /// Compiles an endpoint as the model has it; none if it has none.
-    pub(super) fn compile_endpoint(
+    pub(super) fn compile(
+        &mut self,
+        model: &PolicyModel,
+        site: &Site,
+        owner: &Owner,
+        journal: &mut Journal,
+    ) -> Option<Endpoint> {
+        match owner {
+            Owner::Node => self.compile_node(model, site, journal),
+            Owner::Workload(id) => self.compile_endpoint(model, site, id, journal),
+        }
+    }
+
+    fn compile_endpoint(
         &mut self,
         model: &PolicyModel,
         site: &Site,
@@ -32,15 +46,19 @@ impl Compiler {
         journal: &mut Journal,
     ) -> Option<Endpoint> {
         let endpoint = model.workload(id)?;
+        let host = ForWorkload::new(model, &self.semantics);
+        let to_node = site.host.is_some() && !self.semantics.policy_only;
         let mut state = self.own_state(site, id, endpoint);
         let port = site.workload_ports.get(&endpoint.interface).copied();
         let open = matches!(state, EndpointState::Enforced);
         let mac = endpoint.mac.or(port.and_then(|port| port.mac));
+        let mut needs = Needs::new(model, endpoint);
+        host.need(model, &mut needs);
         let mut out = Endpoint {
             pointers: RowMap::new(),
             legs: Vec::new(),
             nodes: Vec::new(),
-            needs: Needs::new(model, endpoint),
+            needs,
             locals: Vec::new(),
             state: EndpointState::Enforced,
         };
@@ -71,47 +89,37 @@ impl Compiler {
         let ingress = leg_open(Direction::Ingress);
         let egress = leg_open(Direction::Egress);
 
-        let mut asked: HashMap<IpNet, HashMap<IpSetId, bool, FixedState>, FixedState> =
-            HashMap::default();
         let owned: BTreeSet<IpNet> = endpoint
             .addresses()
             .filter(|addr| model.owner(*addr) == Some(id))
             .map(IpNet::from)
             .collect();
-        let mut leg = |direction, local: IpNet| {
-            let asked = asked.entry(local).or_default();
-            self.leg(
-                model,
-                endpoint,
-                direction,
-                local,
-                asked,
-                (&mut out.legs, &mut out.nodes),
-                journal,
-            )
-        };
         for local in &owned {
-            let ids = if ingress {
-                leg(Direction::Ingress, *local)
+            let in_use = (&mut out.legs, &mut out.nodes);
+            let mut legs = Legs::new(self, model, *local, in_use, journal);
+            let first = if ingress {
+                inwards(&mut legs, endpoint, &host)
             } else {
-                Ok(CLOSED)
+                Ok(Inwards::default())
             };
-            pointers.local(local.addr(), keep(ids, &mut reasons));
-            let ids = if egress {
-                leg(Direction::Egress, *local)
+            pointers.local(local.addr(), keep(first, &mut reasons));
+            let first = if egress {
+                outwards(&mut legs, endpoint, &host, to_node)
             } else {
-                Ok(CLOSED)
+                Ok(Outwards::default())
             };
-            pointers.source(local, keep(ids, &mut reasons));
+            pointers.source(local, keep(first, &mut reasons));
         }
         out.locals.extend(&owned);
         if open && egress {
             out.locals.extend(&endpoint.spoofed_sources);
-            match source_regions(model, endpoint, SOURCE_REGIONS) {
+            match source_regions(model, endpoint, &host, SOURCE_REGIONS) {
                 Some(regions) => {
                     for region in regions.difference(&owned) {
-                        let ids = leg(Direction::Egress, *region);
-                        pointers.source(region, keep(ids, &mut reasons));
+                        let in_use = (&mut out.legs, &mut out.nodes);
+                        let mut legs = Legs::new(self, model, *region, in_use, journal);
+                        let first = outwards(&mut legs, endpoint, &host, to_node);
+                        pointers.source(region, keep(first, &mut reasons));
                     }
                 }
                 None => reasons.push(format!(
@@ -124,6 +132,61 @@ impl Compiler {
             state = EndpointState::Partly { reasons };
         }
         out.state = state;
+        Some(out)
+    }
+
+    /// The node itself: its port, and the legs of its own addresses; none without a port for it.
+    fn compile_node(
+        &mut self,
+        model: &PolicyModel,
+        site: &Site,
+        journal: &mut Journal,
+    ) -> Option<Endpoint> {
+        let port = site.host.filter(|_| !self.semantics.policy_only)?;
+        let host = ForNode::new(model, &self.semantics);
+        let mut needs = Needs::default();
+        host.need(model, &mut needs);
+        let mut out = Endpoint {
+            pointers: RowMap::new(),
+            legs: Vec::new(),
+            nodes: Vec::new(),
+            needs,
+            locals: Vec::new(),
+            state: EndpointState::Enforced,
+        };
+        let row = endpoint_port::host_port(endpoint_port::key(port.number));
+        out.pointers.insert(row.key, row.action);
+        for addr in model.node_addresses(&self.semantics.node) {
+            // Inside a burst a workload may have the address still.
+            if model.owner(addr).is_some() {
+                continue;
+            }
+            let local = IpNet::from(addr);
+            let in_use = (&mut out.legs, &mut out.nodes);
+            let mut legs = Legs::new(self, model, local, in_use, journal);
+            let [into, from] = [Direction::Ingress, Direction::Egress].map(|direction| {
+                let place = usize::from(direction == Direction::Egress);
+                let mut chain = |asked: &Option<_>| {
+                    let asked = asked.as_ref();
+                    let section = match legs.host(direction, asked, &host.failsafes) {
+                        Ok(section) => section,
+                        // Lists that no row can tell deny; so simple a section can always be.
+                        Err(_) => asked
+                            .and_then(|asked| legs.deny(direction, asked).ok())
+                            .flatten(),
+                    };
+                    legs.link(&[&section])
+                };
+                OfNode {
+                    chain: chain(&host.normal[place]),
+                    untracked: chain(&host.untracked[place]),
+                }
+            });
+            for row in node_rows(port, addr, into, from) {
+                out.pointers.insert(row.key, row.action);
+            }
+            out.locals.push(local);
+        }
         Some(out)
     }
 
@@ -141,8 +204,11 @@ impl Compiler {
                 interface: interface.clone(),
             };
         };
-        let uplink = site.uplink.as_ref();
-        if uplink.is_some_and(|uplink| uplink.port == port.number) {
+        let taken = [
+            site.uplink.as_ref().map(|uplink| uplink.port),
+            site.host.map(|host| host.number),
+        ];
+        if taken.contains(&Some(port.number)) {
             return EndpointState::NoPort {
                 interface: interface.clone(),
             };
@@ -165,67 +231,6 @@ impl Compiler {
         EndpointState::Enforced
     }
 
-    /// The chain of one leg of one local address.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "a leg is made of this much, and all of it is borrowed apart"
-    )]
-    fn leg(
-        &mut self,
-        model: &PolicyModel,
-        endpoint: &WorkloadEndpoint,
-        direction: Direction,
-        local: IpNet,
-        asked: &mut HashMap<IpSetId, bool, FixedState>,
-        (legs, nodes): (&mut Vec<(policy_model::Family, u32)>, &mut Vec<u32>),
-        journal: &mut Journal,
-    ) -> Result<u32, String> {
-        let family = family_of(&local);
-        let plane = &mut self.planes[place(family)];
-        let mut fold = Fold {
-            model,
-            atoms: &mut plane.atoms,
-            rules: &mut self.shared.rules,
-            family,
-            direction,
-            local,
-            own_ports: &mut self.own_ports,
-            asked: std::mem::take(asked),
-        };
-        let steps = fold.leg(endpoint);
-        *asked = fold.asked;
-        let links = links(&steps, self.short_leg, direction, family);
-        let mut classes = Vec::with_capacity(links.len());
-        let mut ways = Vec::with_capacity(links.len());
-        for link in links {
-            let class = plane
-                .intern_class(link.program, &mut self.shared, journal)
-                .map_err(|_| {
-                    format!("its rules tell more than 65536 groups of ports apart at {local}")
-                })?;
-            classes.push(class);
-            ways.push((link.next, link.pass));
-        }
-        // From the end, as a node is named by what follows it.
-        let mut ids = vec![CLOSED; classes.len()];
-        for (at, (class, (next, pass))) in classes.iter().zip(ways).enumerate().rev() {
-            let class = &plane.classes[*class];
-            let id = |way: Option<usize>| way.and_then(|way| ids.get(way)).copied();
-            let node = Node {
-                class: class.id,
-                ports: class.ports,
-                source_ports: class.source_ports,
-                next: id(next).unwrap_or(CLOSED),
-                pass: id(pass).unwrap_or(CLOSED),
-            };
-            let (node, id) = self.shared.chains.intern(node, journal);
-            nodes.push(node);
-            ids[at] = id;
-        }
-        legs.extend(classes.into_iter().map(|class| (family, class)));
-        Ok(ids.first().copied().unwrap_or(CLOSED))
-    }
-
     /// Counts an endpoint's legs at their classes and nodes.
     pub(super) fn count_legs(&mut self, endpoint: Option<&Endpoint>, more: bool) {
         for (family, class) in endpoint.into_iter().flat_map(|endpoint| &endpoint.legs) {
@@ -239,7 +244,7 @@ impl Compiler {
     /// Puts an endpoint in the place of what was there, which is returned.
     pub(super) fn replace_endpoint(
         &mut self,
-        id: &WorkloadId,
+        id: &Owner,
         new: Option<Endpoint>,
     ) -> Option<Endpoint> {
         let old = self.endpoints.remove(id);
@@ -260,17 +265,68 @@ impl Compiler {
     }
 }
 
-/// The chain of a leg; one that cannot be compiled denies everything and says why.
-fn keep(leg: Result<u32, String>, reasons: &mut Vec<String>) -> u32 {
-    leg.unwrap_or_else(|reason| {
-        reasons.push(reason);
-        CLOSED
+/// Chains of what a workload gets at one address.
+fn inwards(
+    legs: &mut Legs<'_>,
+    endpoint: &WorkloadEndpoint,
+    host: &ForWorkload<'_>,
+) -> Result<Inwards, String> {
+    let direction = Direction::Ingress;
+    let mut section = |asked: &Option<_>| legs.host(direction, asked.as_ref(), &host.failsafes);
+    let to: Option<_> = section(&host.to)?;
+    let uplink = section(&host.uplink_in)?;
+    let untracked = section(&host.untracked)?;
+    let alone = to.is_none() && uplink.is_none();
+    let own = legs.workload(endpoint, direction, alone)?;
+    Ok(Inwards {
+        local: legs.link(&[&own, &to]),
+        uplink: legs.link(&[&uplink, &own, &to]),
+        untracked: legs.link(&[&untracked]),
     })
 }
 
-type Index<K> = std::collections::BTreeMap<K, BTreeSet<WorkloadId>>;
+/// Chains of what a workload sends from one address.
+fn outwards(
+    legs: &mut Legs<'_>,
+    endpoint: &WorkloadEndpoint,
+    host: &ForWorkload<'_>,
+    to_node: bool,
+) -> Result<Outwards, String> {
+    let direction = Direction::Egress;
+    let mut section = |asked: &Option<_>| legs.host(direction, asked.as_ref(), &host.failsafes);
+    let from = section(&host.from)?;
+    let uplink = section(&host.uplink_out)?;
+    let before_node = section(&host.to_node)?;
+    let alone = from.is_none() && uplink.is_none() && before_node.is_none();
+    let own = legs.workload(endpoint, direction, alone)?;
+    let mut first = Outwards {
+        local: legs.link(&[&from, &own]),
+        uplink: legs.link(&[&from, &own, &uplink]),
+        node: CLOSED,
+    };
+    if to_node {
+        let icmp = legs.router_icmp()?;
+        let drops: Put = if legs.model.config().endpoint_reaches_host() {
+            Ok(None)
+        } else {
+            legs.endpoint_to_host()
+        };
+        first.node = legs.link(&[&before_node, &icmp, &own, &drops?]);
+    }
+    Ok(first)
+}
 
-fn link<K: Ord + Clone>(index: &mut Index<K>, keys: &BTreeSet<K>, id: &WorkloadId) {
+/// The chains of a leg; one that cannot be compiled denies everything and says why.
+fn keep<T: Default>(leg: Result<T, String>, reasons: &mut Vec<String>) -> T {
+    leg.unwrap_or_else(|reason| {
+        reasons.push(reason);
+        T::default()
+    })
+}
+
+type Index<K> = std::collections::BTreeMap<K, BTreeSet<Owner>>;
+
+fn link<K: Ord + Clone>(index: &mut Index<K>, keys: &BTreeSet<K>, id: &Owner) {
     for key in keys {
         match index.get_mut(key) {
             Some(ids) => {
@@ -283,7 +339,7 @@ fn link<K: Ord + Clone>(index: &mut Index<K>, keys: &BTreeSet<K>, id: &WorkloadI
     }
 }
 
-fn unlink<K: Ord>(index: &mut Index<K>, keys: &BTreeSet<K>, id: &WorkloadId) {
+fn unlink<K: Ord>(index: &mut Index<K>, keys: &BTreeSet<K>, id: &Owner) {
     for key in keys {
         let Some(ids) = index.get_mut(key) else {
             continue;

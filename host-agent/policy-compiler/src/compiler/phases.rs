@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use p4_tables::endpoint_mac;
-use policy_model::WorkloadId;
 use table_model::{ActionCall, Phase, Row, RowKey, TableId, Update};
 
-use crate::endpoint::Endpoint;
+use crate::endpoint::{Endpoint, Owner};
 use crate::journal::Journal;
 use crate::plane::LabelUpdates;
 use crate::site_rows::{RowMap, SiteRows};
@@ -38,8 +37,8 @@ impl Changes {
     /// another, so all of them are taken together.
     pub(super) fn endpoints<'a>(
         &mut self,
-        before: &BTreeMap<WorkloadId, Option<Endpoint>>,
-        now: impl Fn(&WorkloadId) -> Option<&'a Endpoint>,
+        before: &BTreeMap<Owner, Option<Endpoint>>,
+        now: impl Fn(&Owner) -> Option<&'a Endpoint>,
     ) {
         let mut old: BTreeMap<&RowKey, (&ActionCall, bool)> = BTreeMap::new();
         let mut new: BTreeMap<&RowKey, &ActionCall> = BTreeMap::new();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use policy_model::{Flow, L4, Member, PolicyModel, Protocol, Rule};
+use policy_model::{Flow, L4, Member, Node, PolicyModel, Protocol, Rule};
 
 use super::{Choices, strangers};
 
@@ -13,6 +13,8 @@ use super::{Choices, strangers};
 pub struct Edges {
     /// Addresses of local endpoints.
     pub local: Vec<IpAddr>,
+    /// Addresses of the node.
+    pub node: Vec<IpAddr>,
     /// Addresses in, at the rim of and just outside of every net and set, and strangers.
     pub addresses: Vec<IpAddr>,
     /// Ports at, below and above the ends of every range and named port.
@@ -83,12 +85,20 @@ impl Edges {
             .workloads()
             .flat_map(|(_, endpoint)| endpoint.addresses())
             .collect();
+        let config = model.config();
+        let failsafes = [config.failsafe_inbound(), config.failsafe_outbound()];
+        for failsafe in failsafes.into_iter().flatten().flatten() {
+            ports.insert(failsafe.port);
+            protocols.insert(failsafe.protocol);
+            nets.extend(failsafe.net);
+        }
         let mut addresses: BTreeSet<IpAddr> = nets.iter().flat_map(rim).collect();
         addresses.extend(strangers());
         addresses.extend(&local);
         addresses.retain(|addr| !addr.is_multicast() && !is_link_local(addr));
         Self {
             local: local.into_iter().collect(),
+            node: model.node_addresses(&Node::UNKNOWN).into_iter().collect(),
             addresses: addresses.into_iter().collect(),
             ports: ports.into_iter().collect(),
             protocols: protocols.into_iter().collect(),
@@ -123,10 +133,15 @@ fn rim(net: &IpNet) -> Vec<IpAddr> {
     }
 }
 
-/// A flow with a local endpoint at one end at least; none if the edges have no such thing.
+/// A flow with a local endpoint or the node at one end at least; none if the edges have no such
+/// thing.
 #[must_use]
 pub fn flow(choices: &mut Choices, edges: &Edges) -> Option<Flow> {
-    let local = *choices.pick(&edges.local)?;
+    let local = if choices.chance(25) && !edges.node.is_empty() {
+        *choices.pick(&edges.node)?
+    } else {
+        *choices.pick(&edges.local)?
+    };
     if choices.chance(25)
         && let Some(flow) = to_service(choices, edges, local)
     {

@@ -99,7 +99,7 @@ fn rule(choices: &mut Choices, size: Size, direction: Direction) -> Rule {
     };
     let icmp = |choices: &mut Choices, of: usize| {
         choices.chance(of).then(|| Icmp {
-            kind: choices.one(&[0, 3, 8, 128, 255]),
+            kind: choices.one(&[0, 3, 8, 128, 133, 255]),
             code: choices.chance(50).then(|| choices.one(&[0, 1, 255])),
         })
     };

@@ -2,15 +2,14 @@
 
 use ipnet::IpNet;
 use policy_model::{
-    Action, Direction, HostEndpoint, HostEndpointId, IpSetId, IpSetKind, Member, Policy, PolicyId,
-    PolicyKind, PortRange, Protocol, Rule, RuleId, RuleNotes, Side, Tier, WorkloadEndpoint,
-    WorkloadId,
+    Action, Direction, IpSetId, IpSetKind, Member, Policy, PolicyId, PolicyKind, PortRange,
+    Protocol, Rule, RuleId, RuleNotes, Side, Tier, WorkloadEndpoint, WorkloadId,
 };
 
 use super::*;
 use crate::{EndpointState, RuleHolder};
 
-fn rule(action: Action, src: Side, dst: Side) -> Rule {
+pub(super) fn rule(action: Action, src: Side, dst: Side) -> Rule {
     Rule {
         action,
         family: None,
@@ -26,7 +25,7 @@ fn rule(action: Action, src: Side, dst: Side) -> Rule {
     }
 }
 
-fn policy_id(name: &str) -> PolicyId {
+pub(super) fn policy_id(name: &str) -> PolicyId {
     PolicyId {
         kind: PolicyKind::GlobalNetworkPolicy,
         namespace: "".into(),
@@ -34,7 +33,7 @@ fn policy_id(name: &str) -> PolicyId {
     }
 }
 
-fn pod_id(name: &str) -> WorkloadId {
+pub(super) fn pod_id(name: &str) -> WorkloadId {
     WorkloadId {
         orchestrator: "k8s".into(),
         workload: name.into(),
@@ -43,7 +42,7 @@ fn pod_id(name: &str) -> WorkloadId {
 }
 
 /// A pod that the policy `p` applies to in both directions.
-fn pod(number: usize, net: &str) -> WorkloadEndpoint {
+pub(super) fn pod(number: usize, net: &str) -> WorkloadEndpoint {
     WorkloadEndpoint {
         active: true,
         interface: format!("cali{number}"),
@@ -77,7 +76,7 @@ fn in_sets(sets: &[&str]) -> Side {
     }
 }
 
-fn policy(inbound: Vec<Rule>, outbound: Vec<Rule>) -> Update {
+pub(super) fn policy(inbound: Vec<Rule>, outbound: Vec<Rule>) -> Update {
     let policy = Policy {
         inbound,
         outbound,
@@ -86,17 +85,27 @@ fn policy(inbound: Vec<Rule>, outbound: Vec<Rule>) -> Update {
     Update::Policy(policy_id("p"), policy)
 }
 
-struct Bench {
-    model: PolicyModel,
-    compiler: Compiler,
-    walker: Walker,
+pub(super) struct Bench {
+    pub(super) model: PolicyModel,
+    pub(super) compiler: Compiler,
+    pub(super) walker: Walker,
 }
 
 impl Bench {
+    /// Judges by workload policy alone.
     fn new(updates: Vec<Update>) -> Self {
+        Self::with(updates, true)
+    }
+
+    /// Judges by everything there is.
+    pub(super) fn judging(updates: Vec<Update>) -> Self {
+        Self::with(updates, false)
+    }
+
+    fn with(updates: Vec<Update>, policy_only: bool) -> Self {
         let mut bench = Self {
             model: model_of(updates),
-            compiler: Compiler::new(capability(), semantics(true)),
+            compiler: Compiler::new(capability(), semantics(policy_only)),
             walker: Walker::default(),
         };
         bench.model.apply(Update::InSync).unwrap();
@@ -110,7 +119,7 @@ impl Bench {
         commit
     }
 
-    fn update(&mut self, update: Update) -> Commit {
+    pub(super) fn update(&mut self, update: Update) -> Commit {
         self.model.apply(update).unwrap();
         self.commit()
     }
@@ -127,7 +136,7 @@ impl Bench {
         self.walker.walk(port, flow).allow
     }
 
-    fn rows(&self, table: &str) -> usize {
+    pub(super) fn rows(&self, table: &str) -> usize {
         let usage = self.compiler.usage();
         let table = usage.iter().find(|usage| usage.name == table).unwrap();
         usize::try_from(table.rows).unwrap()
@@ -354,31 +363,6 @@ fn an_allowed_source_prefix_is_judged_by_the_rules_for_each_of_its_addresses() {
     assert_eq!(from("172.16.1.7").drop.as_deref(), Some("egress_policy"));
     assert_eq!(from("172.16.3.1").drop.as_deref(), Some("egress_policy"));
     assert_eq!(from("172.17.0.1").drop.as_deref(), Some("spoofed_address"));
-}
-
-#[test]
-fn a_host_endpoint_with_forward_policy_closes_the_uplink() {
-    let all = || rule(Action::Allow, Side::default(), Side::default());
-    let mut bench = Bench::new(vec![
-        policy(vec![all()], vec![all()]),
-        Update::Workload(pod_id("a"), pod(0, "10.0.0.1/32")),
-    ]);
-    bench.compiler = Compiler::new(capability(), semantics(false));
-    bench.walker = Walker::default();
-    bench.commit();
-    let flow = tcp("10.1.0.1", "10.0.0.1", 80);
-    assert!(bench.walker.walk(UPLINK, &flow).allow);
-    let endpoint = HostEndpoint {
-        forward_tiers: pod(0, "10.0.0.1/32").tiers,
-        ..HostEndpoint::default()
-    };
-    bench.update(Update::HostEndpoint(HostEndpointId::from("node"), endpoint));
-    let walk = bench.walker.walk(UPLINK, &flow);
-    assert_eq!(walk.drop.as_deref(), Some("uplink_closed"));
-    let out = bench.walker.walk(0, &tcp("10.0.0.1", "10.1.0.1", 80));
-    assert_eq!(out.drop.as_deref(), Some("no_route"));
-    bench.update(Update::HostEndpointRemove(HostEndpointId::from("node")));
-    assert!(bench.walker.walk(UPLINK, &flow).allow);
 }
 
 #[test]

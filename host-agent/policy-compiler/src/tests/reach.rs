@@ -11,6 +11,7 @@ fn worlds_hit_every_table_and_both_verdicts() {
     let mut hits: BTreeMap<String, usize> = BTreeMap::new();
     let mut legs: BTreeMap<&str, usize> = BTreeMap::new();
     let mut verdicts: BTreeMap<String, usize> = BTreeMap::new();
+    let mut owners: BTreeMap<String, usize> = BTreeMap::new();
     let mut total = 0;
     for seed in 0..60 {
         let (mut choices, mut model) = generated(seed, Size::SMALL);
@@ -27,6 +28,9 @@ fn worlds_hit_every_table_and_both_verdicts() {
                     (_, false) => "deny",
                 };
                 *legs.entry(kind).or_default() += 1;
+                let denied = if leg.allow { "allow" } else { "deny" };
+                let of = format!("{:?} {:?} {denied}", leg.owner, leg.direction);
+                *owners.entry(of).or_default() += 1;
                 if leg.steps > 1 {
                     *legs.entry("of several steps").or_default() += 1;
                 }
@@ -54,6 +58,16 @@ fn worlds_hit_every_table_and_both_verdicts() {
     for verdict in ["next_policy", "next_tier"] {
         let hits = verdicts.get(verdict).copied().unwrap_or_default();
         assert!(hits * 50 > total, "{verdict}: {hits} hits in {total} legs");
+    }
+    println!("{owners:?}");
+    for owner in ["Workload", "HostEndpoint", "Untracked"] {
+        for direction in ["Ingress", "Egress"] {
+            for outcome in ["allow", "deny"] {
+                let of = format!("{owner} {direction} {outcome}");
+                let count = owners.get(&of).copied().unwrap_or_default();
+                assert!(count * 2000 > total, "{of}: {owners:?}");
+            }
+        }
     }
     for (kind, least) in [
         ("allow", 20),

@@ -1,9 +1,10 @@
 //! One endpoint, one direction: tiers, then profiles.
 
 use super::matching::matches;
-use super::{Decision, Leg, PROFILE_TIER, Step, StepAction};
+use super::{Decision, HOST_TIER, Judge, Leg, Step, StepAction};
 use crate::{
-    Action, Direction, Flow, PolicyModel, Rule, Semantics, Tier, WorkloadEndpoint, WorkloadId,
+    Action, Direction, Flow, PROFILE_TIER, PolicyModel, ProfileId, Rule, Semantics, Tier,
+    WorkloadEndpoint, WorkloadId,
 };
 
 /// What a list of rules came to.
@@ -22,36 +23,51 @@ pub(super) fn judge(
     direction: Direction,
     flow: &Flow,
 ) -> Leg {
+    let owner = Judge::Workload(id.clone());
     let Some(endpoint) = model.workload(id) else {
-        return refused(id, direction, format!("Endpoint {id} is not known."));
+        return refused(owner, direction, format!("Endpoint {id} is not known."));
     };
     if !endpoint.active {
-        return refused(id, direction, format!("Endpoint {id} is not active."));
+        return refused(owner, direction, format!("Endpoint {id} is not active."));
     }
     if let Some(refusal) = model.leg_refusal(id, direction, semantics) {
-        return refused(id, direction, format!("Refused: {refusal}."));
+        return refused(owner, direction, format!("Refused: {refusal}."));
     }
-    let mut walk = Walk {
-        model,
-        direction,
-        flow,
-        steps: Vec::new(),
-    };
+    let mut walk = Walk::new(model, direction, flow);
     let allow = walk.endpoint(endpoint);
-    let decision = walk.steps.last().map(|step| step.at.clone());
+    walk.leg(owner, allow)
+}
+
+/// What the node itself does with a packet from a workload.
+pub(super) fn of_node(allow: bool, what: &str, reason: &str) -> Leg {
+    let decision = Decision {
+        direction: Some(Direction::Ingress),
+        tier: HOST_TIER.into(),
+        policy: what.into(),
+        reason: reason.into(),
+        ..Decision::default()
+    };
+    let action = if allow {
+        StepAction::Allow
+    } else {
+        StepAction::Deny
+    };
     Leg {
-        endpoint: id.clone(),
-        direction,
+        endpoint: Judge::Node,
+        direction: Direction::Ingress,
         allow,
-        decision: decision.unwrap_or_default(),
-        steps: walk.steps,
+        decision: decision.clone(),
+        steps: vec![Step {
+            at: decision,
+            action,
+        }],
     }
 }
 
 /// A leg that denies without asking policy.
-pub(super) fn refused(id: &WorkloadId, direction: Direction, reason: String) -> Leg {
+pub(super) fn refused(endpoint: Judge, direction: Direction, reason: String) -> Leg {
     Leg {
-        endpoint: id.clone(),
+        endpoint,
         direction,
         allow: false,
         decision: Decision {
@@ -63,28 +79,50 @@ pub(super) fn refused(id: &WorkloadId, direction: Direction, reason: String) -> 
     }
 }
 
-struct Walk<'a> {
-    model: &'a PolicyModel,
-    direction: Direction,
-    flow: &'a Flow,
+pub(super) struct Walk<'a> {
+    pub(super) model: &'a PolicyModel,
+    pub(super) direction: Direction,
+    pub(super) flow: &'a Flow,
     steps: Vec<Step>,
 }
 
-impl Walk<'_> {
+impl<'a> Walk<'a> {
+    pub(super) fn new(model: &'a PolicyModel, direction: Direction, flow: &'a Flow) -> Self {
+        Self {
+            model,
+            direction,
+            flow,
+            steps: Vec::new(),
+        }
+    }
+
+    /// The leg, decided by the last step.
+    pub(super) fn leg(self, endpoint: Judge, allow: bool) -> Leg {
+        let decision = self.steps.last().map(|step| step.at.clone());
+        Leg {
+            endpoint,
+            direction: self.direction,
+            allow,
+            decision: decision.unwrap_or_default(),
+            steps: self.steps,
+        }
+    }
+
     fn endpoint(&mut self, endpoint: &WorkloadEndpoint) -> bool {
         for tier in &endpoint.tiers {
-            match self.tier(tier) {
+            match self.tier(tier, true) {
                 StepAction::Allow => return true,
                 StepAction::Deny => return false,
                 StepAction::Pass | StepAction::Log => {}
             }
         }
-        self.profiles(endpoint)
+        self.profiles(&endpoint.profiles)
     }
 
     /// A tier with no enforced policy for this direction is as if it were not there. Its end is told
-    /// of in the name of its first enforced policy, as Calico does.
-    fn tier(&mut self, tier: &Tier) -> StepAction {
+    /// of in the name of its first enforced policy, as Calico does. Where ends do not count it
+    /// passes.
+    pub(super) fn tier(&mut self, tier: &Tier, ends: bool) -> StepAction {
         let mut first = None;
         for id in tier.enforced(self.direction) {
             first = first.or(Some(id));
@@ -103,6 +141,9 @@ impl Walk<'_> {
         let Some(first) = first else {
             return StepAction::Pass;
         };
+        if !ends {
+            return StepAction::Pass;
+        }
         let action = if tier.default_pass {
             StepAction::Pass
         } else {
@@ -124,8 +165,8 @@ impl Walk<'_> {
     }
 
     /// A pass inside a profile leaves that profile; the next one is asked.
-    fn profiles(&mut self, endpoint: &WorkloadEndpoint) -> bool {
-        for id in &endpoint.profiles {
+    pub(super) fn profiles(&mut self, profiles: &[ProfileId]) -> bool {
+        for id in profiles {
             let Some(profile) = self.model.profile(id) else {
                 continue; // leg_refusal has closed the leg already
             };
@@ -177,14 +218,29 @@ impl Walk<'_> {
         action: StepAction,
         reason: String,
     ) {
+        let index = rule.map(|(index, _)| index);
+        self.note(place, index, action, reason);
+        if let (Some(step), Some((_, rule))) = (self.steps.last_mut(), rule) {
+            step.at.rule_id = Some(rule.id.clone());
+        }
+    }
+
+    /// A step that no rule of a policy is behind.
+    pub(super) fn note(
+        &mut self,
+        place: &Place<'_>,
+        rule: Option<usize>,
+        action: StepAction,
+        reason: String,
+    ) {
         self.steps.push(Step {
             at: Decision {
                 direction: Some(self.direction),
                 tier: place.tier.into(),
                 namespace: place.namespace.into(),
                 policy: place.policy.into(),
-                rule: rule.map(|(index, _)| index),
-                rule_id: rule.map(|(_, rule)| rule.id.clone()),
+                rule,
+                rule_id: None,
                 reason,
             },
             action,
@@ -193,10 +249,10 @@ impl Walk<'_> {
 }
 
 /// Whose rules are looked at.
-struct Place<'a> {
-    tier: &'a str,
-    namespace: &'a str,
-    policy: &'a str,
+pub(super) struct Place<'a> {
+    pub(super) tier: &'a str,
+    pub(super) namespace: &'a str,
+    pub(super) policy: &'a str,
 }
 
 impl std::fmt::Display for Place<'_> {

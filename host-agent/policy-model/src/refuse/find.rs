@@ -2,9 +2,9 @@
 //! same legs; how a leg that is *not* refused decides, each works out for itself.
 
 use crate::{
-    Direction, HostEndpoint, HttpHandling, IpSetId, IpSetKind, PolicyId, PolicyKind, PolicyModel,
-    ProfileId, Refusal, RefusalReason, Rule, Semantics, Side, Subject, Tier, WorkloadEndpoint,
-    WorkloadId,
+    Crossing, Direction, HostEndpointId, HostList, HostLists, HttpHandling, IpSetId, IpSetKind,
+    PolicyId, PolicyKind, PolicyModel, ProfileId, Refusal, RefusalReason, Rule, Semantics, Side,
+    Subject, WorkloadEndpoint, WorkloadId,
 };
 
 const BOTH: [Direction; 2] = [Direction::Ingress, Direction::Egress];
@@ -64,23 +64,61 @@ impl PolicyModel {
             .next()
     }
 
-    /// Why nothing may cross the uplink, if nothing may: a host endpoint has policies for traffic
-    /// that passes through the host, and those are not enforced in this release. The normal list
-    /// concerns the host's own traffic only, and a forward list without policies allows.
+    /// Why these lists of a host endpoint deny everything, if they do.
     #[must_use]
-    pub fn uplink_refusal(&self, semantics: &Semantics) -> Option<Refusal> {
-        if semantics.policy_only {
-            return None;
+    pub fn host_refusal(
+        &self,
+        lists: &HostLists<'_>,
+        direction: Direction,
+        semantics: &Semantics,
+    ) -> Option<Refusal> {
+        if let Some(what) = lists.endpoint.invalid.first() {
+            let subject = Subject::HostEndpoint(lists.id.clone());
+            return Some(about(subject, invalid_reason(what)));
         }
-        self.host_endpoints().find_map(|(id, endpoint)| {
-            let what = passing_policies(endpoint)?;
-            Some(Refusal {
-                subject: Subject::HostEndpoint(id.clone()),
-                direction: None,
-                rule: None,
-                reason: RefusalReason::Unsupported(format!(
-                    "{what} of a host endpoint; traffic across the uplink is denied"
-                )),
+        if lists.has_failsafes()
+            && let Some(refusal) = self.failsafe_refusals().next()
+        {
+            return Some(refusal);
+        }
+        let tiers = lists.pre_dnat.iter().chain(lists.tiers);
+        tiers
+            .flat_map(|tier| tier.enforced(direction))
+            .find_map(|policy| {
+                let refusals = self.listed_policy_refusals(policy, direction, semantics);
+                refusals.into_iter().next()
+            })
+            .or_else(|| {
+                let mut profiles = lists.profiles.iter();
+                profiles.find_map(|profile| self.profile_refusal(profile, direction, semantics))
+            })
+    }
+
+    /// Whether a host endpoint covers an interface and all its lists are enforced exactly.
+    #[must_use]
+    pub fn host_endpoint_stands(&self, id: &HostEndpointId, semantics: &Semantics) -> bool {
+        let covers = [
+            self.uplink_endpoint(&semantics.node),
+            self.wildcard_endpoint(),
+        ];
+        let in_use = covers.iter().flatten().any(|(cover, _)| *cover == id);
+        in_use && !semantics.policy_only && !self.list_refusals(semantics).any(|(of, _)| of == id)
+    }
+
+    /// Lists of host endpoints that deny everything, one refusal each.
+    fn list_refusals<'a>(
+        &'a self,
+        semantics: &'a Semantics,
+    ) -> impl Iterator<Item = (&'a HostEndpointId, Refusal)> {
+        let lists = [HostList::Untracked, HostList::Forward, HostList::Normal];
+        let places = [Crossing::Uplink, Crossing::Workload]
+            .into_iter()
+            .flat_map(move |crossing| lists.map(|list| (crossing, list)));
+        places.flat_map(move |(crossing, list)| {
+            BOTH.into_iter().filter_map(move |direction| {
+                let lists = self.host_lists(semantics, crossing, list, direction)?;
+                let refusal = self.host_refusal(&lists, direction, semantics)?;
+                Some((lists.id, refusal))
             })
         })
     }
@@ -91,14 +129,15 @@ impl PolicyModel {
         let mut all = Vec::new();
         for direction in BOTH {
             for (id, _) in self.policies() {
-                all.extend(self.policy_refusals(id, direction, semantics));
+                all.extend(self.listed_policy_refusals(id, direction, semantics));
             }
             for (id, _) in self.profiles() {
                 all.extend(self.profile_refusals(id, direction, semantics));
             }
             for (_, endpoint) in self.workloads() {
                 for id in endpoint.tiers.iter().flat_map(|t| t.enforced(direction)) {
-                    if self.policy(id).is_none() {
+                    let known = self.policy(id);
+                    if known.is_none_or(|policy| policy.untracked || policy.pre_dnat) {
                         all.extend(self.policy_refusals(id, direction, semantics));
                     }
                 }
@@ -124,27 +163,43 @@ impl PolicyModel {
                 about(Subject::IpSet(id.clone()), reason)
             }));
         }
-        all.extend(self.host_endpoint_refusals());
-        all.extend(self.uplink_refusal(semantics));
+        all.extend(self.host_endpoint_refusals(semantics));
         all.extend(self.config_refusals(semantics));
         all.sort_unstable();
         all.dedup();
         all
     }
 
+    /// On a workload: untracked and pre-DNAT policies have no place there.
     fn policy_refusals(
         &self,
         id: &PolicyId,
         direction: Direction,
         semantics: &Semantics,
     ) -> Vec<Refusal> {
-        let subject = Subject::Policy(id.clone());
         let unsupported = |what: &str| {
-            vec![about(
-                subject.clone(),
-                RefusalReason::Unsupported(what.into()),
-            )]
+            let reason = RefusalReason::Unsupported(what.into());
+            vec![about(Subject::Policy(id.clone()), reason)]
         };
+        match self.policy(id).filter(|_| !id.is_staged()) {
+            Some(policy) if policy.untracked => {
+                unsupported("an untracked policy, which applies to host endpoints only")
+            }
+            Some(policy) if policy.pre_dnat => {
+                unsupported("a pre-DNAT policy, which applies to host endpoints only")
+            }
+            Some(_) | None => self.listed_policy_refusals(id, direction, semantics),
+        }
+    }
+
+    /// Wherever it is listed.
+    fn listed_policy_refusals(
+        &self,
+        id: &PolicyId,
+        direction: Direction,
+        semantics: &Semantics,
+    ) -> Vec<Refusal> {
+        let subject = Subject::Policy(id.clone());
         match &id.kind {
             PolicyKind::Staged(_) => return Vec::new(),
             PolicyKind::Unknown(kind) => {
@@ -160,12 +215,6 @@ impl PolicyModel {
         let Some(policy) = self.policy(id) else {
             return vec![about(subject.clone(), RefusalReason::Missing(subject))];
         };
-        if policy.untracked {
-            return unsupported("an untracked policy, which applies to host endpoints only");
-        }
-        if policy.pre_dnat {
-            return unsupported("a pre-DNAT policy, which applies to host endpoints only");
-        }
         let invalid = policy
             .invalid
             .iter()
@@ -270,26 +319,73 @@ impl PolicyModel {
         None
     }
 
-    fn host_endpoint_refusals(&self) -> impl Iterator<Item = Refusal> + '_ {
-        self.host_endpoints().flat_map(|(id, endpoint)| {
+    /// Host endpoints that are not understood, that cover nothing here, and what is named in the
+    /// lists of the others and was never sent.
+    fn host_endpoint_refusals(&self, semantics: &Semantics) -> Vec<Refusal> {
+        let mut all = Vec::new();
+        let node = &semantics.node;
+        let covers = [self.uplink_endpoint(node), self.wildcard_endpoint()];
+        for (id, endpoint) in self.host_endpoints() {
             let subject = Subject::HostEndpoint(id.clone());
-            let invalid = endpoint.invalid.iter().map(|what| invalid_reason(what));
-            let policy = RefusalReason::Unsupported(
-                "host endpoint policy; the host's own traffic is not policed".into(),
-            );
-            invalid
-                .chain([policy])
-                .map(move |reason| about(subject.clone(), reason))
-                .collect::<Vec<_>>()
+            let invalid = endpoint.invalid.iter();
+            all.extend(invalid.map(|what| about(subject.clone(), invalid_reason(what))));
+            let unsupported = |what: &str| {
+                let reason = RefusalReason::Unsupported(what.into());
+                about(subject.clone(), reason)
+            };
+            let in_use = covers.iter().flatten().any(|(cover, _)| *cover == id);
+            if semantics.policy_only {
+                all.push(unsupported(
+                    "host endpoint policy, as policy alone is judged",
+                ));
+            } else if !in_use {
+                all.push(unsupported(
+                    "it covers no interface that this device has, or another one comes first",
+                ));
+            } else if endpoint.interface == "*" && !endpoint.untracked_tiers.is_empty() {
+                all.push(unsupported(
+                    "untracked policies of a host endpoint for all interfaces",
+                ));
+            }
+        }
+        all.extend(self.list_refusals(semantics).map(|(_, refusal)| refusal));
+        let tunnels = self.encapsulation();
+        let tunnels = tunnels.ipip || tunnels.vxlan || tunnels.vxlan_v6;
+        if let Some((id, _)) = covers[0]
+            && node.host_port
+            && tunnels
+            && !semantics.policy_only
+        {
+            let what = "tunnel packets between nodes are judged by its lists, as all others are";
+            let reason = RefusalReason::Unsupported(what.into());
+            all.push(about(Subject::HostEndpoint(id.clone()), reason));
+        }
+        all
+    }
+
+    fn failsafe_refusals(&self) -> impl Iterator<Item = Refusal> {
+        let config = self.config();
+        [
+            ("FailsafeInboundHostPorts", config.failsafe_inbound().err()),
+            (
+                "FailsafeOutboundHostPorts",
+                config.failsafe_outbound().err(),
+            ),
+        ]
+        .into_iter()
+        .filter_map(|(name, error)| {
+            error.map(|what| about(Subject::Config(name.into()), invalid_reason(&what)))
         })
     }
 
     fn config_refusals(&self, semantics: &Semantics) -> Option<Refusal> {
         let word = self.config().endpoint_to_host_action();
-        if semantics.policy_only || word.eq_ignore_ascii_case("drop") {
+        let host_port = semantics.node.host_port;
+        if semantics.policy_only || host_port || word.eq_ignore_ascii_case("drop") {
             return None;
         }
-        let text = format!("{word}; traffic of workloads to their own node is denied");
+        let text =
+            format!("{word}; without a port for the node, traffic of workloads to it is denied");
         let subject = Subject::Config("DefaultEndpointToHostAction".into());
         Some(about(subject, RefusalReason::Unsupported(text)))
     }
@@ -307,27 +403,6 @@ fn endpoint_refusals(id: &WorkloadId, endpoint: &WorkloadEndpoint) -> Vec<Refusa
         .chain(wide)
         .map(|reason| about(Subject::Workload(id.clone()), reason))
         .collect()
-}
-
-/// The first list of a host endpoint that traffic through the host would have to pass.
-fn passing_policies(endpoint: &HostEndpoint) -> Option<&'static str> {
-    let has_policies = |tiers: &[Tier]| {
-        tiers.iter().any(|tier| {
-            BOTH.into_iter()
-                .any(|direction| tier.enforced(direction).next().is_some())
-        })
-    };
-    if !endpoint.invalid.is_empty() {
-        Some("parts that could not be understood")
-    } else if has_policies(&endpoint.untracked_tiers) {
-        Some("untracked policies")
-    } else if has_policies(&endpoint.pre_dnat_tiers) {
-        Some("pre-DNAT policies")
-    } else if has_policies(&endpoint.forward_tiers) {
-        Some("apply-on-forward policies")
-    } else {
-        None
-    }
 }
 
 fn invalid_reason(what: &str) -> RefusalReason {

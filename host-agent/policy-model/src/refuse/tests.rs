@@ -6,6 +6,7 @@ use crate::*;
 const STRICT: Semantics = Semantics {
     http: HttpHandling::Refuse,
     policy_only: false,
+    node: Node::UNKNOWN,
 };
 
 /// An endpoint whose only policy, in both directions, holds this rule.
@@ -203,36 +204,51 @@ fn what_is_not_enforced_is_listed_without_closing_the_endpoint() {
 }
 
 #[test]
-fn host_endpoints_are_listed_and_close_the_uplink_if_they_police_what_passes() {
-    let update = |edit: fn(&mut HostEndpoint)| {
+fn host_endpoints_that_cover_nothing_or_are_not_understood_are_listed() {
+    let semantics = Semantics {
+        node: Node {
+            uplink: "eth0".into(),
+            ..Node::UNKNOWN
+        },
+        ..STRICT
+    };
+    let listed = |interface: &str, edit: fn(&mut HostEndpoint)| {
         let mut endpoint = HostEndpoint {
-            interface: "eth0".into(),
+            interface: interface.into(),
             ..HostEndpoint::default()
         };
         edit(&mut endpoint);
-        model([Update::HostEndpoint(HostEndpointId::from("h"), endpoint)])
+        let model = model([Update::HostEndpoint(HostEndpointId::from("h"), endpoint)]);
+        model.refusals(&semantics)
     };
-    let plain = update(|e| e.tiers = vec![tier("t", &[policy_id("p")])]);
-    assert_eq!(plain.uplink_refusal(&STRICT), None);
-    assert_eq!(plain.refusals(&STRICT).len(), 1);
-    let staged = update(|e| e.forward_tiers = vec![tier("t", &[staged_id("p")])]);
-    assert_eq!(staged.uplink_refusal(&STRICT), None);
-    let passing: [fn(&mut HostEndpoint); 4] = [
-        |e| e.forward_tiers = vec![tier("t", &[policy_id("p")])],
-        |e| e.pre_dnat_tiers = vec![tier("t", &[policy_id("p")])],
-        |e| e.untracked_tiers = vec![tier("t", &[policy_id("p")])],
-        |e| e.invalid = vec!["tier action \"Maybe\"".into()],
-    ];
-    for edit in passing {
-        let model = update(edit);
-        let refusal = model.uplink_refusal(&STRICT).unwrap();
-        assert!(model.refusals(&STRICT).contains(&refusal));
-        let policy_only = Semantics {
-            policy_only: true,
-            ..STRICT
-        };
-        assert_eq!(model.uplink_refusal(&policy_only), None);
-    }
+    assert_eq!(listed("eth0", |_| {}), []);
+    assert_eq!(listed("*", |_| {}), []);
+    assert_eq!(listed("eth1", |_| {}).len(), 1);
+    let missing = listed("eth0", |e| {
+        e.forward_tiers = vec![tier("t", &[policy_id("p")])];
+    });
+    assert_eq!(missing.len(), 1, "{missing:?}");
+    let staged = listed("eth0", |e| {
+        e.forward_tiers = vec![tier("t", &[staged_id("p")])];
+    });
+    assert_eq!(staged, []);
+    let invalid = listed("eth0", |e| e.invalid = vec!["a field".into()]);
+    assert_eq!(invalid.len(), 1, "{invalid:?}");
+}
+
+#[test]
+fn untracked_and_pre_dnat_policies_are_for_host_endpoints() {
+    let raw = Policy {
+        untracked: true,
+        ..policy(&[])
+    };
+    let listed = Update::Policy(policy_id("p"), raw);
+    let unused = model([listed.clone()]);
+    assert_eq!(unused.refusals(&STRICT), []);
+    let mut endpoint = workload(&["10.0.0.1"]);
+    endpoint.tiers = vec![tier("t", &[policy_id("p")])];
+    let on_workload = model([listed, Update::Workload(workload_id("w"), endpoint)]);
+    assert!(!on_workload.refusals(&STRICT).is_empty());
 }
 
 #[test]

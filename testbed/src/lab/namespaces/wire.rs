@@ -5,7 +5,6 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use futures::TryStreamExt;
 use rtnetlink::packet_route::link::{InfoData, InfoVeth, LinkMessage};
-use rtnetlink::packet_route::neighbour::NeighbourState;
 use rtnetlink::packet_route::route::RouteScope;
 use rtnetlink::{Handle, LinkMessageBuilder, LinkUnspec, LinkVeth, RouteMessageBuilder};
 use tokio::runtime;
@@ -123,23 +122,6 @@ impl Host {
                     inside.route("a default route", route).await?;
                 }
             }
-        }
-        Ok(())
-    }
-
-    /// Writes the MAC of the network's gateways down, as for a router that the pipeline does not
-    /// answer: a closed uplink is silent.
-    pub(super) async fn pin(namespace: &Namespace, uplink: &Uplink) -> Result<(), LabError> {
-        let inside = Inside::open(namespace).await?;
-        for node in &uplink.node {
-            let neighbour = inside.handle.neighbours().add(inside.eth0, *node);
-            let pinned = neighbour
-                .link_layer_address(&uplink.mac)
-                .state(NeighbourState::Permanent)
-                .replace()
-                .execute()
-                .await;
-            pinned.map_err(|source| inside.error("pinning a neighbour", source))?;
         }
         Ok(())
     }

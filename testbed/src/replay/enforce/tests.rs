@@ -4,6 +4,7 @@
 //! `p4switch` over P4Runtime, and its flows sent as packets. One switch serves all cases, so each
 //! case also tries the way from the last one's rows to its own.
 
+mod hosts;
 mod sources;
 
 use std::cell::RefCell;
@@ -35,6 +36,7 @@ impl Lab {
     fn new(policy_only: bool) -> Self {
         let semantics = Semantics {
             policy_only,
+            node: Enforcement::node(policy_only),
             ..Semantics::default()
         };
         Self {

@@ -63,6 +63,13 @@ impl Edges {
                 edges.member(&member);
             }
         }
+        let config = model.config();
+        let failsafes = [config.failsafe_inbound(), config.failsafe_outbound()];
+        for failsafe in failsafes.into_iter().flatten().flatten() {
+            around(&mut edges.ports, failsafe.port, failsafe.port);
+            edges.source_ports.insert(failsafe.port);
+            failsafe.net.into_iter().for_each(|net| edges.net(net));
+        }
         for (_, policy) in model.policies() {
             policy
                 .inbound

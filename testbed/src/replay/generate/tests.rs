@@ -74,17 +74,17 @@ fn model() -> PolicyModel {
 #[test]
 fn the_same_seed_gives_the_same_flows_and_all_differ() {
     let model = model();
-    let once = flows(&model, 2_000, 7);
+    let once = flows(&model, None, 2_000, 7);
     assert_eq!(once.len(), 2_000);
-    assert_eq!(once, flows(&model, 2_000, 7));
-    assert_ne!(once, flows(&model, 2_000, 8));
+    assert_eq!(once, flows(&model, None, 2_000, 7));
+    assert_ne!(once, flows(&model, None, 2_000, 8));
     let different: BTreeSet<_> = once.iter().collect();
     assert_eq!(different.len(), once.len());
 }
 
 #[test]
 fn every_edge_and_both_families_come_up() {
-    let flows = flows(&model(), 2_000, 1);
+    let flows = flows(&model(), None, 2_000, 1);
     let has = |wanted: &str| {
         let wanted: IpAddr = wanted.parse().unwrap();
         flows.iter().any(|f| f.src == wanted) && flows.iter().any(|f| f.dst == wanted)
@@ -119,7 +119,7 @@ fn every_edge_and_both_families_come_up() {
 #[test]
 fn a_small_product_is_given_whole() {
     let mut model = PolicyModel::new();
-    assert_eq!(flows(&model, 100, 1), []);
+    assert_eq!(flows(&model, None, 100, 1), []);
     model
         .apply(Update::Workload(
             WorkloadId {
@@ -133,12 +133,12 @@ fn a_small_product_is_given_whole() {
             },
         ))
         .unwrap();
-    let all = flows(&model, 1_000_000, 1);
+    let all = flows(&model, None, 1_000_000, 1);
     assert!(all.len() < 1_000_000, "there are no more");
     let different: BTreeSet<_> = all.iter().collect();
     assert_eq!(different.len(), all.len());
     assert_eq!(
-        flows(&model, 10_001, 9).len(),
+        flows(&model, None, 10_001, 9).len(),
         10_001,
         "one pair, many ports"
     );

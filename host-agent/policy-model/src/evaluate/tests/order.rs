@@ -223,7 +223,10 @@ fn source_and_destination_must_both_accept() {
         at_destination.decided_by.direction,
         Some(Direction::Ingress)
     );
-    assert_eq!(at_destination.legs[1].endpoint, workload_id("b"));
+    assert_eq!(
+        at_destination.legs[1].endpoint,
+        Judge::Workload(workload_id("b"))
+    );
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What denies outside policy: strangers, tunnels, the node itself, refused legs, host endpoints.
+//! What denies outside policy: strangers, tunnels, the node itself, refused legs.
 
 use crate::fixture::*;
 use crate::*;
@@ -10,6 +10,7 @@ const OTHER_NODE: &str = "192.168.0.11";
 const POLICY_ONLY: Semantics = Semantics {
     http: HttpHandling::Refuse,
     policy_only: true,
+    node: Node::UNKNOWN,
 };
 
 /// An endpoint whose profile allows everything.
@@ -169,43 +170,19 @@ fn a_refused_leg_denies_and_says_why() {
 }
 
 #[test]
-fn a_host_endpoint_with_forward_policies_closes_the_uplink_only() {
-    let forward = HostEndpoint {
-        interface: "*".into(),
-        forward_tiers: vec![tier("t", &[policy_id("p")])],
-        ..HostEndpoint::default()
-    };
-    let mut updates = open();
-    let mut second = workload(&["10.0.0.2"]);
-    second.profiles = profile_ids(&["open"]);
-    updates.push(Update::Workload(workload_id("b"), second));
-    updates.push(Update::HostEndpoint(HostEndpointId::from("h"), forward));
-    let strict = Semantics::default();
-    let out = judge(updates.clone(), &strict, tcp(A, "192.0.2.1", 80));
-    assert!(!out.allow);
-    assert!(
-        out.decided_by.reason.contains("apply-on-forward"),
-        "{}",
-        out.decided_by.reason
-    );
-    assert!(!judge(updates.clone(), &strict, tcp("192.0.2.1", A, 80)).allow);
-    assert!(judge(updates.clone(), &strict, tcp(A, "10.0.0.2", 80)).allow);
-    assert!(judge(updates, &POLICY_ONLY, tcp(A, "192.0.2.1", 80)).allow);
-}
-
-#[test]
 fn policy_denial_comes_before_what_denies_outside_it() {
     let mut updates = open();
     updates.push(Update::Profile(
         ProfileId::from("open"),
         profile(&[rule(Action::Deny)]),
     ));
-    let forward = HostEndpoint {
-        untracked_tiers: vec![tier("t", &[policy_id("p")])],
-        ..HostEndpoint::default()
+    updates.push(config(&[("FelixHostname", "node-a")]));
+    let host = HostMetadata {
+        v4: Some(format!("{NODE}/24").parse().unwrap()),
+        ..HostMetadata::default()
     };
-    updates.push(Update::HostEndpoint(HostEndpointId::from("h"), forward));
-    let verdict = judge(updates, &Semantics::default(), tcp(A, "192.0.2.1", 80));
+    updates.push(Update::HostMetadata("node-a".into(), host));
+    let verdict = judge(updates, &Semantics::default(), tcp(A, NODE, 80));
     assert_eq!(verdict.decided_by.policy, "open");
     let as_json = serde_json::to_value(&verdict).unwrap();
     let back: Verdict = serde_json::from_value(as_json).unwrap();

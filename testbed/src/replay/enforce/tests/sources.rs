@@ -92,7 +92,10 @@ fn packets_from_allowed_source_prefixes_are_judged_as_their_workloads_own() {
         .take(3)
         .collect();
     assert_eq!(ids.len(), 3);
-    let semantics = Semantics::default();
+    let semantics = Semantics {
+        node: Enforcement::node(false),
+        ..Semantics::default()
+    };
     let mut tried = [0; 2];
     for id in &ids {
         let own = model.workload(id).unwrap().clone();
