@@ -26,8 +26,31 @@ use crate::label::{Key, Labels};
 use crate::rows;
 use crate::slab::{NONE, Slab};
 
-/// Atoms that come (`true`) and go at one place.
+/// Atoms that come (`true`) and go at one net.
 pub(crate) type Edits = SmallVec<[(u32, bool); 4]>;
+
+/// An atom that comes to a carrier in the host plane, or goes from it. Edits sort by carrier.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct HostEdit {
+    pub key: Key,
+    /// The atom, and in the lowest bit whether it comes.
+    mark: u32,
+}
+
+impl HostEdit {
+    pub(crate) const fn new(key: Key, atom: u32, comes: bool) -> Self {
+        let mark = atom << 1 | comes as u32;
+        Self { key, mark }
+    }
+
+    pub(crate) const fn atom(self) -> u32 {
+        self.mark >> 1
+    }
+
+    pub(crate) const fn comes(self) -> bool {
+        self.mark & 1 == 1
+    }
+}
 
 /// What a carrier in the host plane has.
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +58,6 @@ struct Carrier {
     label: u32,
     /// Label of the longest net that holds the address, or [`NONE`].
     net: u32,
-    /// Place in the label's list of carriers.
-    place: u32,
 }
 
 /// A CIDR that is a member of a loaded atom.
@@ -65,7 +86,7 @@ struct Transaction {
     /// Labels that nets had at the start of this stage.
     stage_nets: BTreeMap<(u128, u8), u32>,
     /// Removals that wait for the narrow stage.
-    waiting: BTreeMap<Key, Edits>,
+    waiting: Vec<HostEdit>,
     idle_labels: BTreeSet<u32>,
     idle_pairs: BTreeSet<(u32, u32)>,
     idle_atoms: BTreeSet<u32>,
@@ -82,6 +103,8 @@ pub(crate) struct Plane {
     pub classes: Slab<Class>,
     class_of: HashMap<u128, u32, FixedState>,
     hosts: BTreeMap<Key, Carrier>,
+    /// How many of the carriers are ports.
+    ports: usize,
     nets: BTreeMap<(u128, u8), NetNode>,
     /// How many nets there are of each prefix length.
     lengths: Vec<u32>,
@@ -107,6 +130,7 @@ impl Plane {
             classes: Slab::default(),
             class_of: HashMap::default(),
             hosts: BTreeMap::new(),
+            ports: 0,
             nets: BTreeMap::new(),
             lengths: vec![0; 129],
             transaction: Transaction::default(),
@@ -164,11 +188,22 @@ impl Plane {
         }
     }
 
+    /// Every carrier in the host plane with the atoms that are its own: a port's label holds those
+    /// of its host as well.
+    pub(crate) fn host_atoms(&self) -> impl Iterator<Item = (Key, u32)> {
+        self.hosts.iter().flat_map(move |(key, carrier)| {
+            let is_port = key.service().is_some();
+            let atoms = self.labels.atoms(carrier.label).iter().copied();
+            let own = atoms.filter(move |atom| self.atoms.is_ports(*atom) == is_port);
+            own.map(|atom| (*key, atom))
+        })
+    }
+
     /// Notes that classes need rows for a label on hosts.
     fn use_on_hosts(&mut self, label: u32, journal: &mut Journal) {
         let entry = &mut self.labels.all[label];
         // A label without carriers may have been passed over by a class that came since.
-        if std::mem::replace(&mut entry.host_rows, true) && !entry.hosts.is_empty() {
+        if std::mem::replace(&mut entry.host_rows, true) && entry.hosts > 0 {
             return;
         }
         let entry = &self.labels.all[label];
@@ -242,11 +277,11 @@ impl LabelUpdates {
 }
 
 /// A sorted vector with edits applied.
-fn edited(vector: &[u32], edits: &[(u32, bool)]) -> SmallVec<[u32; 16]> {
+fn edited(vector: &[u32], edits: impl IntoIterator<Item = (u32, bool)>) -> SmallVec<[u32; 16]> {
     let mut out: SmallVec<[u32; 16]> = SmallVec::from_slice(vector);
     for (atom, present) in edits {
-        match (out.binary_search(atom), present) {
-            (Err(place), true) => out.insert(place, *atom),
+        match (out.binary_search(&atom), present) {
+            (Err(place), true) => out.insert(place, atom),
             (Ok(place), false) => {
                 out.remove(place);
             }

@@ -72,10 +72,10 @@ pub(crate) fn source_port(ports: u32, row: &PortRow) -> Row {
 
 pub(crate) fn host_key(family: Family, key: Key) -> RowKey {
     match (family, key.service()) {
-        (Family::V4, None) => acl_host_v4::key(low(key.addr)),
-        (Family::V6, None) => acl_host_v6::key(key.addr),
-        (Family::V4, Some((protocol, port))) => acl_service_v4::key(low(key.addr), protocol, port),
-        (Family::V6, Some((protocol, port))) => acl_service_v6::key(key.addr, protocol, port),
+        (Family::V4, None) => acl_host_v4::key(low(key.addr())),
+        (Family::V6, None) => acl_host_v6::key(key.addr()),
+        (Family::V4, Some((protocol, port))) => acl_service_v4::key(low(key.addr()), protocol, port),
+        (Family::V6, Some((protocol, port))) => acl_service_v6::key(key.addr(), protocol, port),
     }
 }
 

@@ -74,13 +74,14 @@ impl Compiler {
             let (load, unload) = &*atoms;
             let mut edits = plane.member_edits(model, changes, (load, unload), everything);
             plane.edit_nets(edits.net_gains, &mut journal);
-            plane.widen_hosts(edits.hosts, &mut journal);
+            plane.widen_hosts(&edits.hosts, &mut journal);
+            drop(std::mem::take(&mut edits.hosts));
             plane.end_wide();
             plane.show_labels(&mut journal);
             plane.hide_dead_classes();
             plane.unloading(unload, &mut edits.net_losses);
             plane.edit_nets(edits.net_losses, &mut journal);
-            plane.narrow_hosts(unload, &mut journal);
+            plane.narrow_hosts(edits.unloaded_hosts, &mut journal);
             let mut updates = plane.label_updates();
             labels.wide.append(&mut updates.wide);
             labels.narrow.append(&mut updates.narrow);
@@ -146,7 +147,7 @@ impl Compiler {
             for id in self.by_local_set.get(set).into_iter().flatten() {
                 let locals = self.endpoints.get(id).map(|endpoint| &endpoint.locals);
                 let locals = locals.map(Vec::as_slice).unwrap_or_default();
-                if !dirty.contains(id) && members.iter().any(|member| concerns(member, locals)) {
+                if !dirty.contains(id) && members.iter().any(|member| concerns(&member, locals)) {
                     dirty.insert(id.clone());
                 }
             }

@@ -127,7 +127,7 @@ impl Plane {
             for &index in &labels {
                 let label = &self.labels.all[index];
                 let class = &mut self.classes[class];
-                if !label.hosts.is_empty() {
+                if label.hosts > 0 {
                     class.add_host_label(index, label.id, &label.atoms, &self.atoms, journal);
                 }
                 if label.nets > 0 {

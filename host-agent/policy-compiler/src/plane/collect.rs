@@ -58,11 +58,11 @@ impl Plane {
                 continue;
             }
             let label = &mut self.labels.all[index];
-            let hosts_left = label.host_rows && label.hosts.is_empty();
+            let hosts_left = label.host_rows && label.hosts == 0;
             let nets_left = label.net_rows && label.nets == 0;
             label.host_rows &= !hosts_left;
             label.net_rows &= !nets_left;
-            let unused = label.hosts.is_empty() && label.nets == 0;
+            let unused = label.hosts == 0 && label.nets == 0;
             let label = &self.labels.all[index];
             for class in self.atoms.classes_of(&label.atoms) {
                 let class = &mut self.classes[class];
