@@ -82,9 +82,7 @@ impl Compiler {
             plane.unloading(unload, &mut edits.net_losses);
             plane.edit_nets(edits.net_losses, &mut journal);
             plane.narrow_hosts(edits.unloaded_hosts, &mut journal);
-            let mut updates = plane.label_updates();
-            labels.wide.append(&mut updates.wide);
-            labels.narrow.append(&mut updates.narrow);
+            labels.append(plane.label_updates());
         }
 
         let mut all = Changes::new(labels);
@@ -107,9 +105,11 @@ impl Compiler {
         self.everything = false;
         let phases = all.phases(journal);
         phases::count(&mut self.counts, &phases);
-        if everything || !only_members(changes) {
-            self.refusals = model.refusals(&self.semantics);
-        }
+        self.refusals = if everything {
+            model.refusals(&self.semantics)
+        } else {
+            model.refusals_after(&self.refusals, changes, &self.semantics)
+        };
         Ok(Commit {
             phases,
             refusals: self.refusals.clone(),
@@ -228,24 +228,4 @@ fn port_owners(model: &PolicyModel, site: &Site) -> BTreeMap<u16, WorkloadId> {
     }
     let owners = owners.into_iter();
     owners.map(|(port, (_, id))| (port, id.clone())).collect()
-}
-
-/// Whether nothing but members changed: then nothing can be newly refused.
-fn only_members(changes: &ChangeSet) -> bool {
-    let ChangeSet {
-        config,
-        in_sync,
-        policies,
-        profiles,
-        workloads,
-        host_endpoints,
-        sets,
-        members: _,
-        routes: _,
-        hosts: _,
-        other: _,
-    } = changes;
-    let named = policies.is_empty() && profiles.is_empty() && sets.is_empty();
-    let endpoints = workloads.is_empty() && host_endpoints.is_empty();
-    named && endpoints && !config && !in_sync
 }

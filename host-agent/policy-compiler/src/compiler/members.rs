@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ipnet::IpNet;
-use policy_model::{ChangeSet, IpSet, Member, Members, PolicyModel};
+use policy_model::{ChangeSet, IpSet, IpSetId, Member, Members, PolicyModel};
 
 use crate::atom::AtomKey;
 use crate::label::Key;
@@ -34,6 +34,8 @@ impl Plane {
         everything: bool,
     ) -> MemberEdits {
         let mut edits = MemberEdits::default();
+        // In one piece: of a large cluster there are millions.
+        edits.hosts.reserve_exact(self.edit_count(model, changes, load));
         for atom in load {
             self.all_members(model, *atom, &mut edits);
         }
@@ -70,7 +72,6 @@ impl Plane {
                     let Some(atom) = self.atoms.find(&key).filter(stays) else {
                         continue;
                     };
-                    edits.hosts.reserve(members.len());
                     for member in members.iter() {
                         let present = set.is_some_and(|set| set.members.contains(&member));
                         self.member(atom, &key, &member, present, &mut edits);
@@ -83,6 +84,24 @@ impl Plane {
             edits.hosts = settled(&edits.hosts);
         }
         edits
+    }
+
+    /// How many edits there will be at the most, unless everything is looked at.
+    fn edit_count(&self, model: &PolicyModel, changes: &ChangeSet, load: &[u32]) -> usize {
+        let of_atom = |atom: &u32| match &self.atoms.all[*atom].key {
+            AtomKey::Set(id) | AtomKey::Ports(id) => {
+                model.ip_set(id).map_or(0, |set| set.members.len())
+            }
+            AtomKey::Net(_) => 1,
+        };
+        let loaded = load.iter().map(of_atom).sum::<usize>();
+        let known = |id: &IpSetId| {
+            let keys = [AtomKey::Set(id.clone()), AtomKey::Ports(id.clone())];
+            let mut atoms = keys.iter().filter_map(|key| self.atoms.find(key));
+            atoms.any(|atom| load.binary_search(&atom).is_err())
+        };
+        let changed = changes.members.iter().filter(|(id, _)| known(id));
+        loaded + changed.map(|(_, members)| members.len()).sum::<usize>()
     }
 
     /// Hosts that were members of an atom when the last commit ended.
@@ -115,7 +134,6 @@ impl Plane {
     fn all_members(&self, model: &PolicyModel, atom: u32, edits: &mut MemberEdits) {
         let key = &self.atoms.all[atom].key;
         let members = |set: Option<&IpSet>, edits: &mut MemberEdits| {
-            edits.hosts.reserve(set.map_or(0, |set| set.members.len()));
             for member in set.into_iter().flat_map(|set| set.members.iter()) {
                 self.member(atom, key, &member, true, edits);
             }

@@ -15,15 +15,17 @@ use policy_model::{
     RuleId, RuleNotes, Side, Tier, Update, WorkloadEndpoint, WorkloadId,
 };
 
-use super::{Choices, UPLINK};
+use super::Choices;
 use crate::site::{Port, Site, Uplink};
 
 /// First address of the pods.
 const FIRST_POD: u32 = 0x0a00_0001;
 /// First port that rules name.
 const FIRST_PORT: u16 = 8000;
-/// First number of a local endpoint's port; lower ones are the site's own.
-const FIRST_LOCAL: u16 = 1000;
+/// First number of a local endpoint's port: 9 bits have to do for all of them.
+const FIRST_LOCAL: u16 = 1;
+/// Number of the uplink's.
+const UPLINK: u16 = 510;
 
 /// A cluster seen from one of its nodes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -90,6 +92,21 @@ impl Shape {
         rules: 68,
         ..Self::SEVEN_SETS
     };
+
+    /// A hundred thousand rows, or a multiple: everything grows but what one object meets, so that
+    /// a change that costs more in a larger cluster shows it. At most 10 times.
+    #[must_use]
+    pub const fn rows(hundred_thousands: u32) -> Self {
+        Self {
+            pods: 25_000 * hundred_thousands,
+            alike: 5,
+            sets: 1_000 * hundred_thousands,
+            local: 50 * hundred_thousands,
+            policies: 250 * hundred_thousands,
+            policies_an_endpoint: 5,
+            ..Self::SEVEN_SETS
+        }
+    }
 
     /// So many policies with a set of CIDRs each, 1 to 1 000 of them.
     #[must_use]
@@ -267,6 +284,25 @@ impl Shape {
             ..Policy::default()
         };
         Update::Policy(policy_id(number), policy)
+    }
+
+    /// The first policy with a hundred rules in, over ten sets; the last one's port is the
+    /// edition's.
+    #[must_use]
+    pub fn long_policy(&self, edition: u16) -> Update {
+        let over_ten = Self {
+            sets: self.sets.min(10),
+            rules: 100,
+            ..*self
+        };
+        let last = |index| if index == 99 { edition } else { 0 };
+        let rules = (0..100).map(|index| over_ten.rule(0, index, last(index), true));
+        let policy = Policy {
+            tier: "default".into(),
+            inbound: rules.collect(),
+            ..Policy::default()
+        };
+        Update::Policy(policy_id(0), policy)
     }
 
     fn rule(&self, policy: u32, index: u32, edition: u16, inbound: bool) -> Rule {

@@ -30,8 +30,10 @@ impl Plane {
             changed.push(net);
         }
         self.relabel(changed, &mut unheard);
-        for (key, touch) in std::mem::take(&mut self.transaction.hosts) {
-            self.set_label(key, touch.before, &mut unheard);
+        let narrow = std::mem::take(&mut self.transaction.hosts);
+        let wide = std::mem::take(&mut self.transaction.wide_hosts);
+        for (key, before) in narrow.into_iter().chain(wide) {
+            self.set_label(key, before, &mut unheard);
         }
         for atom in loaded {
             self.atoms.all[*atom].loaded = false;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 
-use super::{Carrier, HostEdit, Plane, Touch, edited};
+use super::{Carrier, HostEdit, Plane, edited};
 use crate::journal::Journal;
 use crate::label::Key;
 use crate::slab::NONE;
@@ -104,10 +104,7 @@ impl Plane {
         if before == label {
             return;
         }
-        self.transaction.hosts.entry(key).or_insert(Touch {
-            before,
-            wide: before,
-        });
+        self.transaction.hosts.push((key, before));
         let net = old.map_or_else(|| self.net_label(key.addr()), |carrier| carrier.net);
         if let Some(old) = old {
             self.drop_pair(old.label, net);

@@ -7,7 +7,7 @@ use crate::{
     WorkloadId,
 };
 
-const BOTH: [Direction; 2] = [Direction::Ingress, Direction::Egress];
+pub(super) const BOTH: [Direction; 2] = [Direction::Ingress, Direction::Egress];
 
 impl PolicyModel {
     /// Why this leg of a local endpoint denies everything, if it does. The first cause in the order
@@ -113,16 +113,10 @@ impl PolicyModel {
         }
         for (id, endpoint) in self.workloads() {
             all.extend(endpoint_refusals(id, endpoint));
-            all.extend(endpoint.unenforced.iter().map(|(field, value)| {
-                let reason = RefusalReason::Unsupported(format!("{field}: {value}"));
-                about(Subject::Workload(id.clone()), reason)
-            }));
+            all.extend(unenforced_refusals(id, endpoint));
         }
-        for (id, set) in self.ip_sets() {
-            all.extend(set.invalid.iter().map(|member| {
-                let reason = RefusalReason::Invalid(format!("member {member:?}"));
-                about(Subject::IpSet(id.clone()), reason)
-            }));
+        for (id, _) in self.ip_sets() {
+            all.extend(self.member_refusals(id));
         }
         all.extend(self.host_endpoint_refusals());
         all.extend(self.uplink_refusal(semantics));
@@ -132,7 +126,19 @@ impl PolicyModel {
         all
     }
 
-    fn policy_refusals(
+    /// What of a set's members was not understood.
+    pub(super) fn member_refusals<'a>(
+        &'a self,
+        id: &'a IpSetId,
+    ) -> impl Iterator<Item = Refusal> + 'a {
+        let members = self.ip_set(id).into_iter().flat_map(|set| &set.invalid);
+        members.map(|member| {
+            let reason = RefusalReason::Invalid(format!("member {member:?}"));
+            about(Subject::IpSet(id.clone()), reason)
+        })
+    }
+
+    pub(super) fn policy_refusals(
         &self,
         id: &PolicyId,
         direction: Direction,
@@ -296,7 +302,7 @@ impl PolicyModel {
 }
 
 /// Everything that is wrong with an endpoint itself: both its legs deny.
-fn endpoint_refusals(id: &WorkloadId, endpoint: &WorkloadEndpoint) -> Vec<Refusal> {
+pub(super) fn endpoint_refusals(id: &WorkloadId, endpoint: &WorkloadEndpoint) -> Vec<Refusal> {
     let wide = endpoint
         .nets
         .iter()
@@ -307,6 +313,17 @@ fn endpoint_refusals(id: &WorkloadId, endpoint: &WorkloadEndpoint) -> Vec<Refusa
         .chain(wide)
         .map(|reason| about(Subject::Workload(id.clone()), reason))
         .collect()
+}
+
+/// What an endpoint asks for and does not get.
+pub(super) fn unenforced_refusals<'a>(
+    id: &'a WorkloadId,
+    endpoint: &'a WorkloadEndpoint,
+) -> impl Iterator<Item = Refusal> + 'a {
+    endpoint.unenforced.iter().map(|(field, value)| {
+        let reason = RefusalReason::Unsupported(format!("{field}: {value}"));
+        about(Subject::Workload(id.clone()), reason)
+    })
 }
 
 /// The first list of a host endpoint that traffic through the host would have to pass.
