@@ -219,10 +219,11 @@ impl Shape {
         u64::from(self.pods) * u64::from(self.sets_a_pod)
     }
 
-    /// Rules of all policies in both directions.
+    /// Rules in both directions of the policies that local endpoints list.
     #[must_use]
     pub fn rule_count(&self) -> u64 {
-        2 * u64::from(self.policies) * u64::from(self.rules)
+        let listed = u64::from(self.local) * u64::from(self.policies_an_endpoint);
+        2 * listed.min(u64::from(self.policies)) * u64::from(self.rules)
     }
 
     /// The sets that each group of pods is in.
