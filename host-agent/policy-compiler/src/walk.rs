@@ -366,7 +366,8 @@ impl Walker {
         ];
         let verdict = self
             .exact("acl_verdict", &key, hits)
-            .or_else(|| self.exact("acl_verdict_default", &key[..2], hits))?;
+            .or_else(|| self.exact("acl_verdict_default", &key[..2], hits))
+            .or_else(|| self.exact("acl_class_default", &key[..1], hits))?;
         let rule = verdict.params.first().and_then(|r| u32::try_from(*r).ok());
         Some(match verdict.action.as_str() {
             "allow" => Said::Decided(true, rule),

@@ -264,8 +264,8 @@ fn fill(engine: &mut Engine, hosts: u32) -> (u32, Duration) {
             add("acl_verdict", key, "allow", vec![class * 100 + group]);
         }
         add(
-            "acl_verdict_default",
-            vec![exact(class), exact(0)],
+            "acl_class_default",
+            vec![exact(class)],
             "deny",
             vec![99],
         );
