@@ -373,18 +373,24 @@ impl Class {
     /// Ruling rows of a group: a default, if it is not the class's, and what differs from it.
     fn group_rows(&self, group: u32, mut put: impl FnMut(Row)) {
         let group = &self.groups[group];
-        let default = judge::most_frequent(&group.cells);
         let verdict = |cell: u32| self.judge.verdict(&self.program, cell);
-        if verdict(default) != self.usual() {
-            put(rows::verdict_default(self.id, group.id, verdict(default)));
+        let like = |ruling: Ruling| group.cells.iter().filter(move |c| verdict(**c) == ruling);
+        let usual = self.usual();
+        let mut default = verdict(judge::most_frequent(&group.cells));
+        // A default of its own costs a row, which it has to save elsewhere.
+        if like(usual).count() + 1 >= like(default).count() {
+            default = usual;
+        }
+        if default != usual {
+            put(rows::verdict_default(self.id, group.id, default));
         }
         let width = self.judge.source_groups();
         for (place, cell) in group.cells.iter().enumerate() {
-            if *cell == default {
-                continue;
+            let ruling = verdict(*cell);
+            if ruling != default {
+                let at = (place / width, place % width);
+                put(rows::verdict(self.id, group.id, at, ruling));
             }
-            let at = (place / width, place % width);
-            put(rows::verdict(self.id, group.id, at, verdict(*cell)));
         }
     }
 

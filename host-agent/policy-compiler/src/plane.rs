@@ -184,7 +184,9 @@ impl Plane {
             let now = self.nets.get(net).map_or(NONE, |node| node.label);
             let row = |label| rows::net(family, *net, id(label));
             let row_key = || rows::net_key(family, *net);
-            updates.wide.extend(step(touch.before, touch.wide, row, row_key));
+            updates
+                .wide
+                .extend(step(touch.before, touch.wide, row, row_key));
             updates.narrow.extend(step(touch.wide, now, row, row_key));
         }
         updates
@@ -289,12 +291,7 @@ impl LabelUpdates {
 }
 
 /// What becomes of a row whose label moves.
-fn step(
-    from: u32,
-    to: u32,
-    row: impl Fn(u32) -> Row,
-    key: impl Fn() -> RowKey,
-) -> Option<Update> {
+fn step(from: u32, to: u32, row: impl Fn(u32) -> Row, key: impl Fn() -> RowKey) -> Option<Update> {
     match (from == NONE, to == NONE) {
         _ if from == to => None,
         (true, _) => Some(Update::Insert(row(to))),

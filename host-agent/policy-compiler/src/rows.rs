@@ -1,9 +1,9 @@
 //! Rows of the policy tables, by family where a table has two.
 
 use p4_tables::{
-    acl_class_default, acl_host_group, acl_host_v4, acl_host_v6, acl_net_group, acl_net_v4, acl_net_v6,
-    acl_pair_group, acl_port, acl_service_v4, acl_service_v6, acl_source_port, acl_verdict,
-    acl_verdict_default,
+    acl_class_default, acl_host_group, acl_host_v4, acl_host_v6, acl_net_group, acl_net_v4,
+    acl_net_v6, acl_pair_group, acl_port, acl_service_v4, acl_service_v6, acl_source_port,
+    acl_verdict, acl_verdict_default,
 };
 use policy_model::Family;
 use table_model::{Row, RowKey};
@@ -84,7 +84,9 @@ pub(crate) fn host_key(family: Family, key: Key) -> RowKey {
     match (family, key.service()) {
         (Family::V4, None) => acl_host_v4::key(low(key.addr())),
         (Family::V6, None) => acl_host_v6::key(key.addr()),
-        (Family::V4, Some((protocol, port))) => acl_service_v4::key(low(key.addr()), protocol, port),
+        (Family::V4, Some((protocol, port))) => {
+            acl_service_v4::key(low(key.addr()), protocol, port)
+        }
         (Family::V6, Some((protocol, port))) => acl_service_v6::key(key.addr(), protocol, port),
     }
 }

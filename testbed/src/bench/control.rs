@@ -71,7 +71,10 @@ fn judge(report: &mut Report) {
         ),
         (
             "rows a membership, seven sets a pod",
-            median(report, &compile::rows_name("seven sets a pod", "membership")),
+            median(
+                report,
+                &compile::rows_name("seven sets a pod", "membership"),
+            ),
             AtMost,
             0.2,
         ),
@@ -91,7 +94,7 @@ fn judge(report: &mut Report) {
     for (name, value, sense, want) in values {
         report.target(name, value, sense, want);
     }
-    for shape in compile::RULE_SHAPES {
+    for shape in compile::KUBERNETES_SHAPES {
         let name = compile::rows_name(shape, "rule");
         let value = median(report, &name);
         report.target(&format!("rows a rule, {shape}"), value, AtMost, 2.0);

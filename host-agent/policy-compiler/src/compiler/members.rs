@@ -35,7 +35,9 @@ impl Plane {
     ) -> MemberEdits {
         let mut edits = MemberEdits::default();
         // In one piece: of a large cluster there are millions.
-        edits.hosts.reserve_exact(self.edit_count(model, changes, load));
+        edits
+            .hosts
+            .reserve_exact(self.edit_count(model, changes, load));
         for atom in load {
             self.all_members(model, *atom, &mut edits);
         }

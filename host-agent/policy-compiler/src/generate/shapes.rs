@@ -164,7 +164,10 @@ impl Shape {
         let ports = (0..self.local).map(|number| {
             let mac = Some([2, 0, 0, 0, (number >> 8) as u8, number as u8]);
             let number = FIRST_LOCAL.saturating_add(u16::try_from(number).unwrap_or(u16::MAX));
-            (interface(u32::from(number - FIRST_LOCAL)), Port { number, mac })
+            (
+                interface(u32::from(number - FIRST_LOCAL)),
+                Port { number, mac },
+            )
         });
         Site {
             workload_ports: ports.collect(),
@@ -469,7 +472,10 @@ mod tests {
         assert_eq!((sets, policies, local), (3_700, 294, 1));
         assert!((255_000..257_000).contains(&members), "{members}");
         let (sets, members, policies, local) = counts(Shape::tenants(1_000));
-        assert_eq!((sets, members, policies, local), (1_000, 10_000, 1_000, 100));
+        assert_eq!(
+            (sets, members, policies, local),
+            (1_000, 10_000, 1_000, 100)
+        );
         let (sets, _, policies, local) = counts(Shape::network_sets(1_000));
         assert_eq!((sets, policies, local), (1_000, 1_000, 100));
     }

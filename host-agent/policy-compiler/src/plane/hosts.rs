@@ -93,13 +93,7 @@ impl Plane {
         self.move_carrier(key, old, label, journal);
     }
 
-    fn move_carrier(
-        &mut self,
-        key: Key,
-        old: Option<Carrier>,
-        label: u32,
-        journal: &mut Journal,
-    ) {
+    fn move_carrier(&mut self, key: Key, old: Option<Carrier>, label: u32, journal: &mut Journal) {
         let before = old.map_or(NONE, |carrier| carrier.label);
         if before == label {
             return;

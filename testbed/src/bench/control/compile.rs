@@ -17,12 +17,11 @@ const FEW: u32 = 100;
 
 /// Name of the rate's figure.
 pub(super) const RATE: &str = "compiled, 10 000 pods of 7 sets in a batch";
-/// Shapes that rules are counted on.
-pub(super) const RULE_SHAPES: [&str; 4] = [
+/// Shapes as Kubernetes policy makes them.
+pub(super) const KUBERNETES_SHAPES: [&str; 3] = [
     "seven sets a pod",
     "10 000 selector policies",
     "1 000 tenants",
-    "294 policies of 68 rules",
 ];
 
 /// Name of a figure of rows.
@@ -32,13 +31,20 @@ pub(super) fn rows_name(shape: &str, of: &str) -> String {
 
 /// Measures.
 pub(super) fn measure(rounds: u32, report: &mut Report) -> Result<(), BenchError> {
+    let names = KUBERNETES_SHAPES.into_iter().chain([
+        "294 policies of 68 rules",
+        "1 000 policies with sets of nets",
+        "2 000 addresses with labels of their own",
+    ]);
     let shapes = [
         Shape::SEVEN_SETS,
         Shape::SELECTORS,
         Shape::tenants(1_000),
         Shape::LONG_LIST,
+        Shape::network_sets(1_000),
+        Shape::near_unique(2_000),
     ];
-    for (name, shape) in RULE_SHAPES.iter().zip(&shapes) {
+    for (name, shape) in names.zip(&shapes) {
         let (node, _) = Node::new(shape, roomy())?;
         count_rows(name, shape, &node, report);
     }
@@ -89,11 +95,7 @@ fn count_rows(name: &str, shape: &Shape, node: &Node, report: &mut Report) {
         name.starts_with("acl_verdict") || name.starts_with("acl_class")
     });
     let verdicts: u64 = verdicts.map(|table| table.rows).sum();
-    let members: usize = node
-        .model
-        .ip_sets()
-        .map(|(_, set)| set.members.len())
-        .sum();
+    let members: usize = node.model.ip_sets().map(|(_, set)| set.members.len()).sum();
     let a_membership = all as f64 / members as f64;
     report.sample(&rows_name(name, "membership"), "rows", a_membership);
     let a_rule = verdicts as f64 / shape.rule_count() as f64;

@@ -32,7 +32,9 @@ pub(super) fn measure(args: &Args, report: &mut Report) -> Result<(), BenchError
         // A thread of its own, so that only its children are in that network.
         let times = std::thread::scope(|scope| {
             let thread = scope.spawn(|| kernel.run(args.rounds));
-            thread.join().map_err(|_| failed(kernel.name, "it panicked"))
+            thread
+                .join()
+                .map_err(|_| failed(kernel.name, "it panicked"))
         });
         match times? {
             Ok(rounds) => kernel.report(rounds, report),
@@ -81,7 +83,11 @@ const NFT: Kernel = Kernel {
     rule: &[],
     change: |text, name, member, come| {
         let verb = if come { "add" } else { "delete" };
-        let _ = writeln!(text, "{verb} element ip calico {name} {{ {} }}", bare(member));
+        let _ = writeln!(
+            text,
+            "{verb} element ip calico {name} {{ {} }}",
+            bare(member)
+        );
     },
 };
 
@@ -97,7 +103,14 @@ const IPSET: Kernel = Kernel {
         }
     },
     rule: &[
-        "iptables", "-A", "FORWARD", "-j", "ACCEPT", "-m", "set", "--match-set",
+        "iptables",
+        "-A",
+        "FORWARD",
+        "-j",
+        "ACCEPT",
+        "-m",
+        "set",
+        "--match-set",
     ],
     change: |text, name, member, come| {
         let verb = if come { "add" } else { "del" };

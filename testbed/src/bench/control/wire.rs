@@ -162,9 +162,8 @@ struct Felix {
 
 impl Felix {
     fn say(&mut self, update: Update) {
-        let texts = |members: Vec<policy_model::Member>| {
-            members.iter().map(ToString::to_string).collect()
-        };
+        let texts =
+            |members: Vec<policy_model::Member>| members.iter().map(ToString::to_string).collect();
         let payload = match update {
             Update::IpSet { id, members, .. } => Payload::IpsetUpdate(IpSetUpdate {
                 id: id.to_string(),
