@@ -162,7 +162,8 @@ impl Shape {
     #[must_use]
     pub fn site(&self) -> Site {
         let ports = (0..self.local).map(|number| {
-            let mac = Some([2, 0, 0, 0, (number >> 8) as u8, number as u8]);
+            let [_, _, high, low] = number.to_be_bytes();
+            let mac = Some([2, 0, 0, 0, high, low]);
             let number = FIRST_LOCAL.saturating_add(u16::try_from(number).unwrap_or(u16::MAX));
             (
                 interface(u32::from(number - FIRST_LOCAL)),
