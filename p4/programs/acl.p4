@@ -234,6 +234,7 @@ control Acl(inout headers_t hdr, inout metadata_t md) {
         size = 524288;
     }
 
+    /* What a group does on most ports, where that is not what the class does by default. */
     @name(".acl_verdict_default_hits")
     direct_counter(CounterType.packets_and_bytes) verdict_default_hits;
 
@@ -247,6 +248,20 @@ control Acl(inout headers_t hdr, inout metadata_t md) {
         const default_action = NoAction;
         counters = verdict_default_hits;
         size = 524288;
+    }
+
+    @name(".acl_class_default_hits")
+    direct_counter(CounterType.packets_and_bytes) class_default_hits;
+
+    /* What becomes of an address that is in nothing, on most ports, and of every group that does the
+     * same there. */
+    @name(".acl_class_default") @id(0x02000025)
+    table acl_class_default {
+        key = { md.class : exact @name("class"); }
+        actions = { allow; deny; next_policy; next_tier; @defaultonly NoAction; }
+        const default_action = NoAction;
+        counters = class_default_hits;
+        size = 131072;
     }
 
     apply {
@@ -280,7 +295,9 @@ control Acl(inout headers_t hdr, inout metadata_t md) {
             acl_source_port.apply();
         }
         if (!acl_verdict.apply().hit) {
-            acl_verdict_default.apply();
+            if (!acl_verdict_default.apply().hit) {
+                acl_class_default.apply();
+            }
         }
     }
 }

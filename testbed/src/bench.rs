@@ -4,6 +4,7 @@
 //! which all take turns, with their spread), and for each target whether it is met, for people or as
 //! one JSON document. A peer that is not installed is a printed skip, and its targets are left out.
 
+mod control;
 mod kinds;
 mod packets;
 mod peer;
@@ -25,7 +26,7 @@ pub(crate) struct Args {
     #[arg(value_enum)]
     bench: Bench,
 
-    /// Peers to measure beside: bmv2.
+    /// Peers to measure beside: bmv2 (packets, writes), nft and ipset (control).
     #[arg(long, value_enum, value_delimiter = ',')]
     against: Vec<Peer>,
 
@@ -53,6 +54,14 @@ enum Bench {
     Packets,
     /// Table writes a second over P4Runtime, and reads.
     Writes,
+    /// From Felix's frame to rows that are committed: rate, latency, rows, memory, cold start.
+    Control,
+    /// A part of `control` in a process of its own.
+    #[value(hide = true)]
+    ColdSevenSets,
+    /// The other one.
+    #[value(hide = true)]
+    ColdSelectors,
 }
 
 /// Who else can be measured.
@@ -60,6 +69,10 @@ enum Bench {
 enum Peer {
     /// The behavioral model's `simple_switch_grpc`.
     Bmv2,
+    /// The kernel's nftables, by `nft`.
+    Nft,
+    /// The kernel's IP sets, by `ipset`.
+    Ipset,
 }
 
 /// Why a bench ended early.
@@ -99,6 +112,20 @@ enum BenchError {
     /// Policy of the bench.
     #[error("The policy of the bench contradicts itself")]
     Model(#[from] policy_model::ModelError),
+    /// A stream of the bench.
+    #[error("The stream of the bench cannot be read")]
+    Session(#[from] felix_bridge::SessionError),
+    /// Its frames.
+    #[error("The stream of the bench has no frames")]
+    Frame(#[from] felix_proto::FrameError),
+    /// A part that ran as a process of its own.
+    #[error("{what} did not end well: {reason}")]
+    Part {
+        /// What.
+        what: &'static str,
+        /// Why.
+        reason: String,
+    },
     /// Threads and sockets.
     #[error("The operating system gave no thread, process or socket")]
     System(#[from] std::io::Error),
@@ -110,6 +137,8 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     let done = match args.bench {
         Bench::Packets => packets::run(args, &mut report),
         Bench::Writes => writes::run(args, &mut report),
+        Bench::Control => control::run(args, &mut report),
+        Bench::ColdSevenSets | Bench::ColdSelectors => return control::cold(args.bench),
     };
     if let Err(error) = done {
         crate::complain(&error);

@@ -127,8 +127,16 @@ impl Class {
             users: 1,
         });
         class.group_of.insert(cells, group);
+        journal.put(rows::class_default(class.id, class.usual()));
         class.group_rows(group, |row| journal.put(row));
         class
+    }
+
+    /// What becomes of an address that is in nothing, on most ports: most groups do the same there,
+    /// and need no row of their own for it.
+    fn usual(&self) -> Ruling {
+        let cell = judge::most_frequent(&self.groups[GROUP_0].cells);
+        self.judge.verdict(&self.program, cell)
     }
 
     fn bits(&self, atoms: &[u32]) -> Bits {
@@ -362,19 +370,27 @@ impl Class {
         })
     }
 
-    /// Ruling rows of a group: a default, and what differs from it.
+    /// Ruling rows of a group: a default, if it is not the class's, and what differs from it.
     fn group_rows(&self, group: u32, mut put: impl FnMut(Row)) {
         let group = &self.groups[group];
-        let default = judge::most_frequent(&group.cells);
         let verdict = |cell: u32| self.judge.verdict(&self.program, cell);
-        put(rows::verdict_default(self.id, group.id, verdict(default)));
+        let like = |ruling: Ruling| group.cells.iter().filter(move |c| verdict(**c) == ruling);
+        let usual = self.usual();
+        let mut default = verdict(judge::most_frequent(&group.cells));
+        // A default of its own costs a row, which it has to save elsewhere.
+        if like(usual).count() + 1 >= like(default).count() {
+            default = usual;
+        }
+        if default != usual {
+            put(rows::verdict_default(self.id, group.id, default));
+        }
         let width = self.judge.source_groups();
         for (place, cell) in group.cells.iter().enumerate() {
-            if *cell == default {
-                continue;
+            let ruling = verdict(*cell);
+            if ruling != default {
+                let at = (place / width, place % width);
+                put(rows::verdict(self.id, group.id, at, ruling));
             }
-            let at = (place / width, place % width);
-            put(rows::verdict(self.id, group.id, at, verdict(*cell)));
         }
     }
 
@@ -395,6 +411,7 @@ impl Class {
                 .into_iter()
                 .for_each(&mut *put);
         }
+        put(rows::class_default(self.id, self.usual()));
         for (group, _) in self.groups.iter() {
             self.group_rows(group, &mut *put);
         }

@@ -210,8 +210,8 @@ pub(crate) fn source_regions(
         for set in sets_of(&rule.src).filter_map(|id| model.ip_set(id)) {
             for member in set.members.iter() {
                 let net = match member {
-                    Member::Net(net) => *net,
-                    Member::Port { addr, .. } => IpNet::from(*addr),
+                    Member::Net(net) => net,
+                    Member::Port { addr, .. } => IpNet::from(addr),
                 };
                 if !see(net) {
                     return None;

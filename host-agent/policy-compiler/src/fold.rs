@@ -322,7 +322,7 @@ impl Fold<'_> {
                     port,
                 } = member
                 {
-                    by_addr.entry(*addr).or_default().push((*protocol, *port));
+                    by_addr.entry(addr).or_default().push((protocol, port));
                 }
             }
             self.own_ports.insert(id.clone(), by_addr);

@@ -6,6 +6,7 @@
 
 mod flows;
 mod policy;
+pub mod shapes;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;

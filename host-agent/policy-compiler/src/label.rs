@@ -1,39 +1,73 @@
 //! Labels: interned vectors of the atoms that hold for an address.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
+use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
-use hashbrown::HashMap;
+use hashbrown::HashTable;
 
 use crate::atom::Atoms;
 use crate::fingerprint::{Fingerprint, IdSpace};
 use crate::slab::{NONE, Slab};
 
+/// Hash of a label's atoms; only tables in memory see it.
+const HASH: FixedState = FixedState::with_seed(0);
+
 /// What carries a label in the host plane: an address, or one port of an address.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub(crate) struct Key {
-    /// Address as a number.
-    pub addr: u128,
+    /// Address as a number, from its high end: there are as many keys as addresses, and a `u128`
+    /// would pad each of them.
+    addr: [u32; 4],
     /// 0 for the address itself, else `1 << 24 | protocol << 16 | port`.
     place: u32,
+}
+
+impl Ord for Key {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let number = |key: &Self| (key.addr(), key.place);
+        number(self).cmp(&number(other))
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl Key {
     /// An address.
     pub(crate) const fn host(addr: u128) -> Self {
-        Self { addr, place: 0 }
+        Self::new(addr, 0)
     }
 
     /// A port of an address.
     pub(crate) const fn port(addr: u128, protocol: u8, port: u16) -> Self {
-        let place = 1 << 24 | (protocol as u32) << 16 | port as u32;
-        Self { addr, place }
+        Self::new(addr, 1 << 24 | (protocol as u32) << 16 | port as u32)
     }
 
     /// The last one of an address.
     pub(crate) const fn last(addr: u128) -> Self {
-        let place = u32::MAX;
+        Self::new(addr, u32::MAX)
+    }
+
+    const fn new(addr: u128, place: u32) -> Self {
+        let [a, b, c, d, e, f, g, h, i, j, k, l, m, n, o, p] = addr.to_be_bytes();
+        let addr = [
+            u32::from_be_bytes([a, b, c, d]),
+            u32::from_be_bytes([e, f, g, h]),
+            u32::from_be_bytes([i, j, k, l]),
+            u32::from_be_bytes([m, n, o, p]),
+        ];
         Self { addr, place }
+    }
+
+    /// The address as a number.
+    pub(crate) const fn addr(self) -> u128 {
+        let [a, b, c, d] = self.addr;
+        (a as u128) << 96 | (b as u128) << 64 | (c as u128) << 32 | d as u128
     }
 
     /// Protocol and port, if it is about one.
@@ -50,8 +84,8 @@ pub(crate) struct Label {
     pub id: u32,
     /// Atoms that hold; sorted, never empty.
     pub atoms: Box<[u32]>,
-    /// Carriers in the host plane.
-    pub hosts: Vec<Key>,
+    /// How many hosts and ports of hosts carry it.
+    pub hosts: u32,
     /// How many nets carry it.
     pub nets: u32,
     /// Classes have rows for it in `acl_host_group`.
@@ -66,7 +100,8 @@ pub(crate) struct Label {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Labels {
     pub all: Slab<Label>,
-    by_atoms: HashMap<Box<[u32]>, u32, FixedState>,
+    /// By their atoms, which stay where they are.
+    by_atoms: HashTable<u32>,
     ids: IdSpace,
 }
 
@@ -76,21 +111,24 @@ impl Labels {
         if vector.is_empty() {
             return NONE;
         }
-        if let Some(index) = self.by_atoms.get(vector) {
+        let place = HASH.hash_one(vector);
+        let same = |index: &u32| *self.all[*index].atoms == *vector;
+        if let Some(index) = self.by_atoms.find(place, same) {
             return *index;
         }
         let mut hash = Fingerprint::new("label");
         hash.wide(atoms.mix(vector.iter().copied()));
-        let vector: Box<[u32]> = vector.into();
         let index = self.all.insert(Label {
             id: self.ids.take(hash.finish()),
-            atoms: vector.clone(),
+            atoms: vector.into(),
             ..Label::default()
         });
-        for atom in &vector {
+        for atom in vector {
             atoms.all[*atom].labels.insert(index);
         }
-        self.by_atoms.insert(vector, index);
+        let all = &self.all;
+        self.by_atoms
+            .insert_unique(place, index, |index| HASH.hash_one(&*all[*index].atoms));
         index
     }
 
@@ -100,7 +138,10 @@ impl Labels {
             for atom in &label.atoms {
                 atoms.all[*atom].labels.remove(&index);
             }
-            self.by_atoms.remove(&label.atoms);
+            let place = HASH.hash_one(&*label.atoms);
+            if let Ok(entry) = self.by_atoms.find_entry(place, |there| *there == index) {
+                entry.remove();
+            }
             self.ids.give(label.id);
         }
     }

@@ -17,7 +17,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use policy_model::Family;
 use smallvec::SmallVec;
-use table_model::Row;
+use table_model::{Row, RowKey, Update};
 
 use crate::atom::Atoms;
 use crate::class::Class;
@@ -26,8 +26,31 @@ use crate::label::{Key, Labels};
 use crate::rows;
 use crate::slab::{NONE, Slab};
 
-/// Atoms that come (`true`) and go at one place.
+/// Atoms that come (`true`) and go at one net.
 pub(crate) type Edits = SmallVec<[(u32, bool); 4]>;
+
+/// An atom that comes to a carrier in the host plane, or goes from it. Edits sort by carrier.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) struct HostEdit {
+    pub key: Key,
+    /// The atom, and in the lowest bit whether it comes.
+    mark: u32,
+}
+
+impl HostEdit {
+    pub(crate) const fn new(key: Key, atom: u32, comes: bool) -> Self {
+        let mark = atom << 1 | comes as u32;
+        Self { key, mark }
+    }
+
+    pub(crate) const fn atom(self) -> u32 {
+        self.mark >> 1
+    }
+
+    pub(crate) const fn comes(self) -> bool {
+        self.mark & 1 == 1
+    }
+}
 
 /// What a carrier in the host plane has.
 #[derive(Clone, Copy, Debug)]
@@ -35,8 +58,6 @@ struct Carrier {
     label: u32,
     /// Label of the longest net that holds the address, or [`NONE`].
     net: u32,
-    /// Place in the label's list of carriers.
-    place: u32,
 }
 
 /// A CIDR that is a member of a loaded atom.
@@ -48,9 +69,13 @@ struct NetNode {
     label: u32,
 }
 
-/// Labels that a row had and has.
+/// A carrier that got another label, and the one before: [`NONE`] if it had none. A stage gets to
+/// each carrier once at most, so lists will do.
+type Moved = (Key, u32);
+
+/// Labels that the row of a net had and has.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Touch {
+struct Touch {
     before: u32,
     wide: u32,
 }
@@ -58,14 +83,19 @@ pub(crate) struct Touch {
 /// What a commit has done so far, so that its rows can be told and all of it undone.
 #[derive(Clone, Debug, Default)]
 struct Transaction {
-    hosts: BTreeMap<Key, Touch>,
+    /// Carriers that moved in the wide stage, once that is over.
+    wide_hosts: Vec<Moved>,
+    /// Rows of these.
+    wide_rows: Vec<Update>,
+    /// Carriers that moved in this stage.
+    hosts: Vec<Moved>,
     nets: BTreeMap<(u128, u8), Touch>,
     /// Own atoms of changed nets as they were.
     nets_before: BTreeMap<(u128, u8), Option<SmallVec<[u32; 4]>>>,
     /// Labels that nets had at the start of this stage.
     stage_nets: BTreeMap<(u128, u8), u32>,
     /// Removals that wait for the narrow stage.
-    waiting: BTreeMap<Key, Edits>,
+    waiting: Vec<HostEdit>,
     idle_labels: BTreeSet<u32>,
     idle_pairs: BTreeSet<(u32, u32)>,
     idle_atoms: BTreeSet<u32>,
@@ -82,6 +112,8 @@ pub(crate) struct Plane {
     pub classes: Slab<Class>,
     class_of: HashMap<u128, u32, FixedState>,
     hosts: BTreeMap<Key, Carrier>,
+    /// How many of the carriers are ports.
+    ports: usize,
     nets: BTreeMap<(u128, u8), NetNode>,
     /// How many nets there are of each prefix length.
     lengths: Vec<u32>,
@@ -92,9 +124,9 @@ pub(crate) struct Plane {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct LabelUpdates {
     /// Before the pointers flip.
-    pub wide: Vec<table_model::Update>,
+    pub wide: Vec<Update>,
     /// After.
-    pub narrow: Vec<table_model::Update>,
+    pub narrow: Vec<Update>,
 }
 
 impl Plane {
@@ -107,6 +139,7 @@ impl Plane {
             classes: Slab::default(),
             class_of: HashMap::default(),
             hosts: BTreeMap::new(),
+            ports: 0,
             nets: BTreeMap::new(),
             lengths: vec![0; 129],
             transaction: Transaction::default(),
@@ -115,37 +148,46 @@ impl Plane {
 
     /// The wide stage is over: what rows have now is what they get before the pointers flip.
     pub(crate) fn end_wide(&mut self) {
+        let moved = std::mem::take(&mut self.transaction.hosts);
+        self.transaction.wide_rows = self.host_updates(&moved);
         let Self {
-            hosts,
-            nets,
-            transaction,
-            ..
+            nets, transaction, ..
         } = self;
-        for (key, touch) in &mut transaction.hosts {
-            touch.wide = hosts.get(key).map_or(NONE, |carrier| carrier.label);
-        }
+        transaction.wide_hosts = moved;
         for (net, touch) in &mut transaction.nets {
             touch.wide = nets.get(net).map_or(NONE, |node| node.label);
         }
         transaction.stage_nets.clear();
     }
 
+    /// Rows of carriers that moved.
+    fn host_updates(&self, moved: &[Moved]) -> Vec<Update> {
+        let mut updates = Vec::with_capacity(moved.len());
+        for (key, before) in moved {
+            let now = self.hosts.get(key).map_or(NONE, |carrier| carrier.label);
+            let row = |label: u32| rows::host(self.family, *key, self.labels.all[label].id);
+            let row_key = || rows::host_key(self.family, *key);
+            updates.extend(step(*before, now, row, row_key));
+        }
+        updates
+    }
+
     /// Label rows that the commit changes.
-    pub(crate) fn label_updates(&self) -> LabelUpdates {
-        let mut updates = LabelUpdates::default();
+    pub(crate) fn label_updates(&mut self) -> LabelUpdates {
+        let mut updates = LabelUpdates {
+            wide: std::mem::take(&mut self.transaction.wide_rows),
+            narrow: self.host_updates(&self.transaction.hosts),
+        };
         let family = self.family;
         let id = |label: u32| self.labels.all[label].id;
-        for (key, touch) in &self.transaction.hosts {
-            let now = self.hosts.get(key).map_or(NONE, |carrier| carrier.label);
-            let row = |label| rows::host(family, *key, id(label));
-            let row_key = || rows::host_key(family, *key);
-            updates.step(*touch, now, row, row_key);
-        }
         for (net, touch) in &self.transaction.nets {
             let now = self.nets.get(net).map_or(NONE, |node| node.label);
             let row = |label| rows::net(family, *net, id(label));
             let row_key = || rows::net_key(family, *net);
-            updates.step(*touch, now, row, row_key);
+            updates
+                .wide
+                .extend(step(touch.before, touch.wide, row, row_key));
+            updates.narrow.extend(step(touch.wide, now, row, row_key));
         }
         updates
     }
@@ -164,11 +206,22 @@ impl Plane {
         }
     }
 
+    /// Every carrier in the host plane with the atoms that are its own: a port's label holds those
+    /// of its host as well.
+    pub(crate) fn host_atoms(&self) -> impl Iterator<Item = (Key, u32)> {
+        self.hosts.iter().flat_map(move |(key, carrier)| {
+            let is_port = key.service().is_some();
+            let atoms = self.labels.atoms(carrier.label).iter().copied();
+            let own = atoms.filter(move |atom| self.atoms.is_ports(*atom) == is_port);
+            own.map(|atom| (*key, atom))
+        })
+    }
+
     /// Notes that classes need rows for a label on hosts.
     fn use_on_hosts(&mut self, label: u32, journal: &mut Journal) {
         let entry = &mut self.labels.all[label];
         // A label without carriers may have been passed over by a class that came since.
-        if std::mem::replace(&mut entry.host_rows, true) && !entry.hosts.is_empty() {
+        if std::mem::replace(&mut entry.host_rows, true) && entry.hosts > 0 {
             return;
         }
         let entry = &self.labels.all[label];
@@ -223,30 +276,36 @@ impl Plane {
 }
 
 impl LabelUpdates {
-    fn step(
-        &mut self,
-        touch: Touch,
-        now: u32,
-        row: impl Fn(u32) -> Row,
-        key: impl Fn() -> table_model::RowKey,
-    ) {
-        let update = |from: u32, to: u32| match (from == NONE, to == NONE) {
-            _ if from == to => None,
-            (true, _) => Some(table_model::Update::Insert(row(to))),
-            (false, false) => Some(table_model::Update::Modify(row(to))),
-            (false, true) => Some(table_model::Update::Delete(key())),
-        };
-        self.wide.extend(update(touch.before, touch.wide));
-        self.narrow.extend(update(touch.wide, now));
+    /// Takes another family's.
+    pub(crate) fn append(&mut self, mut other: Self) {
+        for (mine, theirs) in [
+            (&mut self.wide, &mut other.wide),
+            (&mut self.narrow, &mut other.narrow),
+        ] {
+            if mine.is_empty() {
+                std::mem::swap(mine, theirs);
+            }
+            mine.append(theirs);
+        }
+    }
+}
+
+/// What becomes of a row whose label moves.
+fn step(from: u32, to: u32, row: impl Fn(u32) -> Row, key: impl Fn() -> RowKey) -> Option<Update> {
+    match (from == NONE, to == NONE) {
+        _ if from == to => None,
+        (true, _) => Some(Update::Insert(row(to))),
+        (false, false) => Some(Update::Modify(row(to))),
+        (false, true) => Some(Update::Delete(key())),
     }
 }
 
 /// A sorted vector with edits applied.
-fn edited(vector: &[u32], edits: &[(u32, bool)]) -> SmallVec<[u32; 16]> {
+fn edited(vector: &[u32], edits: impl IntoIterator<Item = (u32, bool)>) -> SmallVec<[u32; 16]> {
     let mut out: SmallVec<[u32; 16]> = SmallVec::from_slice(vector);
     for (atom, present) in edits {
-        match (out.binary_search(atom), present) {
-            (Err(place), true) => out.insert(place, *atom),
+        match (out.binary_search(&atom), present) {
+            (Err(place), true) => out.insert(place, atom),
             (Ok(place), false) => {
                 out.remove(place);
             }

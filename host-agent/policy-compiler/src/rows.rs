@@ -1,9 +1,9 @@
 //! Rows of the policy tables, by family where a table has two.
 
 use p4_tables::{
-    acl_host_group, acl_host_v4, acl_host_v6, acl_net_group, acl_net_v4, acl_net_v6,
-    acl_pair_group, acl_port, acl_service_v4, acl_service_v6, acl_source_port, acl_verdict,
-    acl_verdict_default,
+    acl_class_default, acl_host_group, acl_host_v4, acl_host_v6, acl_net_group, acl_net_v4,
+    acl_net_v6, acl_pair_group, acl_port, acl_service_v4, acl_service_v6, acl_source_port,
+    acl_verdict, acl_verdict_default,
 };
 use policy_model::Family;
 use table_model::{Row, RowKey};
@@ -31,6 +31,16 @@ pub(crate) fn net_group(class: u32, label: u32, set: u32, group: u32) -> Row {
 
 pub(crate) fn pair_group(class: u32, host_set: u32, net_set: u32, group: u32) -> Row {
     acl_pair_group::pair_group(acl_pair_group::key(class, host_set, net_set), group)
+}
+
+pub(crate) fn class_default(class: u32, verdict: Ruling) -> Row {
+    let key = acl_class_default::key(class);
+    match verdict {
+        Ruling::Allow(rule) => acl_class_default::allow(key, rule),
+        Ruling::Deny(rule) => acl_class_default::deny(key, rule),
+        Ruling::NextPolicy => acl_class_default::next_policy(key),
+        Ruling::NextTier(rule) => acl_class_default::next_tier(key, rule),
+    }
 }
 
 pub(crate) fn verdict_default(class: u32, group: u32, verdict: Ruling) -> Row {
@@ -72,10 +82,12 @@ pub(crate) fn source_port(ports: u32, row: &PortRow) -> Row {
 
 pub(crate) fn host_key(family: Family, key: Key) -> RowKey {
     match (family, key.service()) {
-        (Family::V4, None) => acl_host_v4::key(low(key.addr)),
-        (Family::V6, None) => acl_host_v6::key(key.addr),
-        (Family::V4, Some((protocol, port))) => acl_service_v4::key(low(key.addr), protocol, port),
-        (Family::V6, Some((protocol, port))) => acl_service_v6::key(key.addr, protocol, port),
+        (Family::V4, None) => acl_host_v4::key(low(key.addr())),
+        (Family::V6, None) => acl_host_v6::key(key.addr()),
+        (Family::V4, Some((protocol, port))) => {
+            acl_service_v4::key(low(key.addr()), protocol, port)
+        }
+        (Family::V6, Some((protocol, port))) => acl_service_v6::key(key.addr(), protocol, port),
     }
 }
 

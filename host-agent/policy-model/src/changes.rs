@@ -89,7 +89,7 @@ impl ChangeSet {
         self.host_endpoints.extend(host_endpoints);
         self.sets.extend(sets);
         for (id, members) in members {
-            self.flip(&id, members.iter().copied());
+            self.flip_all(&id, &members);
         }
         self.routes.extend(routes);
         self.hosts |= hosts;
@@ -97,7 +97,7 @@ impl ChangeSet {
     }
 
     /// Memberships that differ, one by one, in no particular order inside a set.
-    pub fn memberships(&self) -> impl Iterator<Item = (&IpSetId, &Member)> {
+    pub fn memberships(&self) -> impl Iterator<Item = (&IpSetId, Member)> {
         self.members
             .iter()
             .flat_map(|(id, members)| members.iter().map(move |member| (id, member)))
@@ -121,11 +121,19 @@ impl ChangeSet {
         let Some(members) = self.members.get_mut(id) else {
             return;
         };
-        for member in flipped {
-            members.flip(member);
-        }
+        members.flip(flipped);
         if members.is_empty() {
             self.members.remove(id);
+        }
+    }
+
+    /// The same for all of these. Where nothing is noted of the set yet they are shared and not
+    /// copied, as a set that comes or goes is.
+    pub(crate) fn flip_all(&mut self, id: &IpSetId, flipped: &Members) {
+        if self.members.contains_key(id) || flipped.is_empty() {
+            self.flip(id, flipped.iter());
+        } else {
+            self.members.insert(id.clone(), flipped.clone());
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What is not enforced exactly, and why.
 
+mod after;
 mod find;
 
 use std::fmt;

@@ -263,12 +263,7 @@ fn fill(engine: &mut Engine, hosts: u32) -> (u32, Duration) {
             let key = vec![exact(class), exact(group), exact(5), exact(0)];
             add("acl_verdict", key, "allow", vec![class * 100 + group]);
         }
-        add(
-            "acl_verdict_default",
-            vec![exact(class), exact(0)],
-            "deny",
-            vec![99],
-        );
+        add("acl_class_default", vec![exact(class)], "deny", vec![99]);
     }
     for port in 0..1000u64 {
         add(

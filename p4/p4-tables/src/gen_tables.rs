@@ -764,6 +764,65 @@ pub mod acl_chain {
     }
 }
 
+/// Table `acl_class_default`, 131072 entries.
+pub mod acl_class_default {
+    use table_model::{ActionCall, ActionId, Row, RowKey, TableId};
+
+    /// P4Runtime id.
+    pub const TABLE: TableId = TableId(0x02000025);
+
+    /// Packs a key.
+    #[must_use]
+    pub fn key(class: u32) -> RowKey {
+        let mut bytes = smallvec::SmallVec::new();
+        bytes.extend(crate::bytes(u128::from(class), 4));
+        RowKey { table: TABLE, bytes }
+    }
+
+    /// P4Runtime id of `allow`.
+    pub const ALLOW: ActionId = ActionId(0x01000018);
+
+    /// A row that does `allow`.
+    #[must_use]
+    pub fn allow(key: RowKey, rule: u32) -> Row {
+        let mut params = smallvec::SmallVec::new();
+        params.extend(crate::bytes(u128::from(rule), 4));
+        Row { key, action: ActionCall { action: ALLOW, params } }
+    }
+
+    /// P4Runtime id of `deny`.
+    pub const DENY: ActionId = ActionId(0x01000019);
+
+    /// A row that does `deny`.
+    #[must_use]
+    pub fn deny(key: RowKey, rule: u32) -> Row {
+        let mut params = smallvec::SmallVec::new();
+        params.extend(crate::bytes(u128::from(rule), 4));
+        Row { key, action: ActionCall { action: DENY, params } }
+    }
+
+    /// P4Runtime id of `next_policy`.
+    pub const NEXT_POLICY: ActionId = ActionId(0x0100001b);
+
+    /// A row that does `next_policy`.
+    #[must_use]
+    pub fn next_policy(key: RowKey) -> Row {
+        let params = smallvec::SmallVec::new();
+        Row { key, action: ActionCall { action: NEXT_POLICY, params } }
+    }
+
+    /// P4Runtime id of `next_tier`.
+    pub const NEXT_TIER: ActionId = ActionId(0x0100001c);
+
+    /// A row that does `next_tier`.
+    #[must_use]
+    pub fn next_tier(key: RowKey, rule: u32) -> Row {
+        let mut params = smallvec::SmallVec::new();
+        params.extend(crate::bytes(u128::from(rule), 4));
+        Row { key, action: ActionCall { action: NEXT_TIER, params } }
+    }
+}
+
 /// Table `route_v4`, 65536 entries.
 pub mod route_v4 {
     use table_model::{ActionCall, ActionId, Row, RowKey, TableId};
@@ -948,7 +1007,7 @@ pub mod gateway_v6 {
 /// The schema of all tables.
 pub(crate) fn build_schema() -> Schema {
     Schema {
-        fingerprint: 0x0082b6eb4d29a09d,
+        fingerprint: 0xece0728417c7ee87,
         tables: vec![
             TableSchema {
                 id: TableId(0x02000001),
@@ -1480,6 +1539,45 @@ pub(crate) fn build_schema() -> Schema {
                             ParamSchema { id: 5, name: "pass".to_owned(), bits: 32 },
                             ParamSchema { id: 6, name: "accept".to_owned(), bits: 32 },
                             ParamSchema { id: 7, name: "reason".to_owned(), bits: 8 },
+                        ],
+                    },
+                ],
+            },
+            TableSchema {
+                id: TableId(0x02000025),
+                name: "acl_class_default".to_owned(),
+                size: 131072,
+                rank: Rank::Body,
+                counted: true,
+                fields: vec![
+                    FieldSchema { id: 1, name: "class".to_owned(), bits: 32, kind: MatchKind::Exact },
+                ],
+                actions: vec![
+                    ActionSchema {
+                        id: ActionId(0x01000018),
+                        name: "allow".to_owned(),
+                        params: vec![
+                            ParamSchema { id: 1, name: "rule".to_owned(), bits: 32 },
+                        ],
+                    },
+                    ActionSchema {
+                        id: ActionId(0x01000019),
+                        name: "deny".to_owned(),
+                        params: vec![
+                            ParamSchema { id: 1, name: "rule".to_owned(), bits: 32 },
+                        ],
+                    },
+                    ActionSchema {
+                        id: ActionId(0x0100001b),
+                        name: "next_policy".to_owned(),
+                        params: vec![
+                        ],
+                    },
+                    ActionSchema {
+                        id: ActionId(0x0100001c),
+                        name: "next_tier".to_owned(),
+                        params: vec![
+                            ParamSchema { id: 1, name: "rule".to_owned(), bits: 32 },
                         ],
                     },
                 ],

@@ -78,6 +78,7 @@ impl Report {
             bench: match args.bench {
                 Bench::Packets => "packets",
                 Bench::Writes => "writes",
+                Bench::Control | Bench::ColdSevenSets | Bench::ColdSelectors => "control",
             },
             machine: Machine {
                 cores: std::thread::available_parallelism().map_or(1, usize::from),
@@ -122,6 +123,12 @@ impl Report {
     pub(super) fn median(&self, name: &str) -> Option<f64> {
         let found = self.samples.iter().find(|((_, known), _)| known == name);
         found.and_then(|(_, samples)| median(&samples.values))
+    }
+
+    /// The lowest value of a figure so far.
+    pub(super) fn lowest(&self, name: &str) -> Option<f64> {
+        let found = self.samples.iter().find(|((_, known), _)| known == name);
+        found.and_then(|(_, samples)| samples.values.iter().copied().reduce(f64::min))
     }
 
     /// Judges the quotient of two figures; left out if either was not measured.

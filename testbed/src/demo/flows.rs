@@ -126,8 +126,8 @@ fn remotes(model: &PolicyModel, locals: &BTreeSet<IpAddr>) -> Vec<IpAddr> {
     for (_, set) in model.ip_sets() {
         for member in set.members.iter() {
             nets.insert(match member {
-                Member::Net(net) => *net,
-                Member::Port { addr, .. } => (*addr).into(),
+                Member::Net(net) => net,
+                Member::Port { addr, .. } => addr.into(),
             });
         }
     }
@@ -213,10 +213,10 @@ fn kinds(model: &PolicyModel) -> BTreeSet<(Protocol, L4)> {
         for member in set.members.iter() {
             if let Member::Port { protocol, port, .. } = member {
                 kinds.extend(around(
-                    *protocol,
+                    protocol,
                     PortRange {
-                        first: *port,
-                        last: *port,
+                        first: port,
+                        last: port,
                     },
                 ));
             }

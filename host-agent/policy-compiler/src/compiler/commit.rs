@@ -77,16 +77,15 @@ impl Compiler {
             let (load, unload) = &*atoms;
             let mut edits = plane.member_edits(model, changes, (load, unload), everything);
             plane.edit_nets(edits.net_gains, &mut journal);
-            plane.widen_hosts(edits.hosts, &mut journal);
+            plane.widen_hosts(&edits.hosts, &mut journal);
+            drop(std::mem::take(&mut edits.hosts));
             plane.end_wide();
             plane.show_labels(&mut journal);
             plane.hide_dead_classes();
             plane.unloading(unload, &mut edits.net_losses);
             plane.edit_nets(edits.net_losses, &mut journal);
-            plane.narrow_hosts(unload, &mut journal);
-            let mut updates = plane.label_updates();
-            labels.wide.append(&mut updates.wide);
-            labels.narrow.append(&mut updates.narrow);
+            plane.narrow_hosts(edits.unloaded_hosts, &mut journal);
+            labels.append(plane.label_updates());
         }
 
         let mut all = Changes::new(labels);
@@ -109,9 +108,11 @@ impl Compiler {
         self.everything = false;
         let phases = all.phases(journal);
         phases::count(&mut self.counts, &phases);
-        if everything || !only_members(changes) {
-            self.refusals = model.refusals(&self.semantics);
-        }
+        self.refusals = if everything {
+            model.refusals(&self.semantics)
+        } else {
+            model.refusals_after(&self.refusals, changes, &self.semantics)
+        };
         Ok(Commit {
             phases,
             refusals: self.refusals.clone(),
@@ -169,7 +170,7 @@ impl Compiler {
             for id in self.by_local_set.get(set).into_iter().flatten() {
                 let locals = self.endpoints.get(id).map(|endpoint| &endpoint.locals);
                 let locals = locals.map(Vec::as_slice).unwrap_or_default();
-                if !dirty.contains(id) && members.iter().any(|member| concerns(member, locals)) {
+                if !dirty.contains(id) && members.iter().any(|member| concerns(&member, locals)) {
                     dirty.insert(id.clone());
                 }
             }
@@ -254,24 +255,4 @@ fn port_owners(model: &PolicyModel, site: &Site) -> BTreeMap<u16, WorkloadId> {
     }
     let owners = owners.into_iter();
     owners.map(|(port, (_, id))| (port, id.clone())).collect()
-}
-
-/// Whether nothing but members changed: then nothing can be newly refused.
-fn only_members(changes: &ChangeSet) -> bool {
-    let ChangeSet {
-        config,
-        in_sync,
-        policies,
-        profiles,
-        workloads,
-        host_endpoints,
-        sets,
-        members: _,
-        routes: _,
-        hosts: _,
-        other: _,
-    } = changes;
-    let named = policies.is_empty() && profiles.is_empty() && sets.is_empty();
-    let endpoints = workloads.is_empty() && host_endpoints.is_empty();
-    named && endpoints && !config && !in_sync
 }

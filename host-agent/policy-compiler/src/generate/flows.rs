@@ -44,16 +44,16 @@ impl Edges {
             for member in set.members.iter() {
                 match member {
                     Member::Net(net) => {
-                        nets.insert(*net);
+                        nets.insert(net);
                     }
                     Member::Port {
                         addr,
                         protocol,
                         port: at,
                     } => {
-                        nets.insert(IpNet::from(*addr));
-                        port(*at);
-                        services.insert((*addr, *protocol, *at));
+                        nets.insert(IpNet::from(addr));
+                        port(at);
+                        services.insert((addr, protocol, at));
                     }
                 }
             }

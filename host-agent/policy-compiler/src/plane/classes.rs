@@ -14,7 +14,7 @@ impl Plane {
     /// The program tells more ports apart than a row can number.
     pub(crate) fn intern_class(
         &mut self,
-        program: Program,
+        mut program: Program,
         shared: &mut Shared,
         journal: &mut Journal,
     ) -> Result<u32, TooManyGroups> {
@@ -44,6 +44,7 @@ impl Plane {
         for rule in &program.rules {
             shared.rules.hold(rule.id);
         }
+        program.rules.shrink_to_fit();
         let ids = shared.hold_ports(&ports, &source_ports, journal);
         let judge = Judge::new(&program, &atoms, ports.groups, source_ports.groups);
         let id = shared.class_ids.take(hash);
@@ -127,7 +128,7 @@ impl Plane {
             for &index in &labels {
                 let label = &self.labels.all[index];
                 let class = &mut self.classes[class];
-                if !label.hosts.is_empty() {
+                if label.hosts > 0 {
                     class.add_host_label(index, label.id, &label.atoms, &self.atoms, journal);
                 }
                 if label.nets > 0 {

@@ -30,8 +30,10 @@ impl Plane {
             changed.push(net);
         }
         self.relabel(changed, &mut unheard);
-        for (key, touch) in std::mem::take(&mut self.transaction.hosts) {
-            self.set_label(key, touch.before, &mut unheard);
+        let narrow = std::mem::take(&mut self.transaction.hosts);
+        let wide = std::mem::take(&mut self.transaction.wide_hosts);
+        for (key, before) in narrow.into_iter().chain(wide) {
+            self.set_label(key, before, &mut unheard);
         }
         for atom in loaded {
             self.atoms.all[*atom].loaded = false;
@@ -58,11 +60,11 @@ impl Plane {
                 continue;
             }
             let label = &mut self.labels.all[index];
-            let hosts_left = label.host_rows && label.hosts.is_empty();
+            let hosts_left = label.host_rows && label.hosts == 0;
             let nets_left = label.net_rows && label.nets == 0;
             label.host_rows &= !hosts_left;
             label.net_rows &= !nets_left;
-            let unused = label.hosts.is_empty() && label.nets == 0;
+            let unused = label.hosts == 0 && label.nets == 0;
             let label = &self.labels.all[index];
             for class in self.atoms.classes_of(&label.atoms) {
                 let class = &mut self.classes[class];

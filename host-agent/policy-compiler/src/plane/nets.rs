@@ -46,7 +46,7 @@ impl Plane {
         let mut changed: Vec<(u128, u8)> = Vec::new();
         for (net, edits) in edits {
             let old = self.nets.get(&net).map(|node| node.own.clone());
-            let own = edited(old.as_deref().unwrap_or_default(), &edits);
+            let own = edited(old.as_deref().unwrap_or_default(), edits);
             if own.as_slice() == old.as_deref().unwrap_or_default() {
                 continue;
             }
@@ -143,9 +143,8 @@ impl Plane {
             while open.len() > 1 && open.last().is_some_and(|(end, _)| *end < net.0) {
                 open.pop();
             }
-            let own: Edits = own.iter().map(|atom| (*atom, true)).collect();
             let above = open.last().map_or(&[][..], |(_, above)| above);
-            let all = edited(above, &own);
+            let all = edited(above, own.iter().map(|atom| (*atom, true)));
             let label = self.labels.intern(&all, &mut self.atoms);
             self.set_net_label(net, label, journal);
             open.push((last(self.family, net.0, net.1), all));
@@ -175,7 +174,7 @@ impl Plane {
             .map(|(key, carrier)| (*key, carrier.label, carrier.net))
             .collect();
         for (key, label, before) in carriers {
-            let net = self.net_label(key.addr);
+            let net = self.net_label(key.addr());
             if net == before {
                 continue;
             }

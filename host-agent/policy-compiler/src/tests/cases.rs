@@ -297,7 +297,7 @@ fn the_end_of_a_tier_is_told_with_its_policy() {
         explanation.legs[0]
             .rows
             .iter()
-            .any(|row| row.starts_with("acl_verdict_default"))
+            .any(|row| row.starts_with("acl_class_default"))
     );
 }
 

@@ -27,6 +27,7 @@ proptest! {
                 model.apply(update).unwrap();
             }
             let next = commit(&mut compiler, &mut model);
+            prop_assert_eq!(&next.refusals, &model.refusals(&semantics));
             apply(&mut walker, &next);
             for flow in flows(&mut choices, &model, 10) {
                 check_flow(&compiler, &walker, &model, &semantics, &flow);

@@ -94,7 +94,8 @@ impl Walker {
         ];
         let verdict = self
             .exact("acl_verdict", &key, hits)
-            .or_else(|| self.exact("acl_verdict_default", &key[..2], hits))?;
+            .or_else(|| self.exact("acl_verdict_default", &key[..2], hits))
+            .or_else(|| self.exact("acl_class_default", &key[..1], hits))?;
         let rule = verdict.params.first().and_then(|r| u32::try_from(*r).ok());
         let said = match verdict.action.as_str() {
             "allow" => Said::Allowed(rule, accept),

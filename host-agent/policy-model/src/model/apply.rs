@@ -37,7 +37,7 @@ impl PolicyModel {
                     .ip_sets
                     .remove(&id)
                     .ok_or_else(|| ModelError::UnknownIpSet(id.clone()))?;
-                changes.flip(&id, old.members.iter().copied());
+                changes.flip_all(&id, &old.members);
                 changes.sets.insert(id);
             }
             Update::Policy(id, policy) => {
@@ -172,15 +172,15 @@ impl PolicyModel {
         match self.state.ip_sets.get(&id) {
             Some(old) => {
                 let gone = old.members.iter().filter(|m| !new.members.contains(m));
-                changes.flip(&id, gone.copied());
+                changes.flip(&id, gone);
                 let come = new.members.iter().filter(|m| !old.members.contains(m));
-                changes.flip(&id, come.copied());
+                changes.flip(&id, come);
                 if old.kind != new.kind || old.invalid != new.invalid {
                     changes.sets.insert(id.clone());
                 }
             }
             None => {
-                changes.flip(&id, new.members.iter().copied());
+                changes.flip_all(&id, &new.members);
                 changes.sets.insert(id.clone());
             }
         }

@@ -66,7 +66,7 @@ impl PolicyModel {
         self.state.ip_sets.retain(|id, set| {
             let stays = new.ip_sets.contains_key(id);
             if !stays {
-                changes.flip(id, set.members.iter().copied());
+                changes.flip_all(id, &set.members);
                 changes.sets.insert(id.clone());
             }
             stays

@@ -7,7 +7,7 @@ use crate::{
     Subject, WorkloadEndpoint, WorkloadId,
 };
 
-const BOTH: [Direction; 2] = [Direction::Ingress, Direction::Egress];
+pub(super) const BOTH: [Direction; 2] = [Direction::Ingress, Direction::Egress];
 
 impl PolicyModel {
     /// Why this leg of a local endpoint denies everything, if it does. The first cause in the order
@@ -152,16 +152,10 @@ impl PolicyModel {
         }
         for (id, endpoint) in self.workloads() {
             all.extend(endpoint_refusals(id, endpoint));
-            all.extend(endpoint.unenforced.iter().map(|(field, value)| {
-                let reason = RefusalReason::Unsupported(format!("{field}: {value}"));
-                about(Subject::Workload(id.clone()), reason)
-            }));
+            all.extend(unenforced_refusals(id, endpoint));
         }
-        for (id, set) in self.ip_sets() {
-            all.extend(set.invalid.iter().map(|member| {
-                let reason = RefusalReason::Invalid(format!("member {member:?}"));
-                about(Subject::IpSet(id.clone()), reason)
-            }));
+        for (id, _) in self.ip_sets() {
+            all.extend(self.member_refusals(id));
         }
         all.extend(self.host_endpoint_refusals(semantics));
         all.extend(self.config_refusals(semantics));
@@ -170,8 +164,20 @@ impl PolicyModel {
         all
     }
 
+    /// What of a set's members was not understood.
+    pub(super) fn member_refusals<'a>(
+        &'a self,
+        id: &'a IpSetId,
+    ) -> impl Iterator<Item = Refusal> + 'a {
+        let members = self.ip_set(id).into_iter().flat_map(|set| &set.invalid);
+        members.map(|member| {
+            let reason = RefusalReason::Invalid(format!("member {member:?}"));
+            about(Subject::IpSet(id.clone()), reason)
+        })
+    }
+
     /// On a workload: untracked and pre-DNAT policies have no place there.
-    fn policy_refusals(
+    pub(super) fn policy_refusals(
         &self,
         id: &PolicyId,
         direction: Direction,
@@ -193,7 +199,7 @@ impl PolicyModel {
     }
 
     /// Wherever it is listed.
-    fn listed_policy_refusals(
+    pub(super) fn listed_policy_refusals(
         &self,
         id: &PolicyId,
         direction: Direction,
@@ -392,7 +398,7 @@ impl PolicyModel {
 }
 
 /// Everything that is wrong with an endpoint itself: both its legs deny.
-fn endpoint_refusals(id: &WorkloadId, endpoint: &WorkloadEndpoint) -> Vec<Refusal> {
+pub(super) fn endpoint_refusals(id: &WorkloadId, endpoint: &WorkloadEndpoint) -> Vec<Refusal> {
     let wide = endpoint
         .nets
         .iter()
@@ -403,6 +409,17 @@ fn endpoint_refusals(id: &WorkloadId, endpoint: &WorkloadEndpoint) -> Vec<Refusa
         .chain(wide)
         .map(|reason| about(Subject::Workload(id.clone()), reason))
         .collect()
+}
+
+/// What an endpoint asks for and does not get.
+pub(super) fn unenforced_refusals<'a>(
+    id: &'a WorkloadId,
+    endpoint: &'a WorkloadEndpoint,
+) -> impl Iterator<Item = Refusal> + 'a {
+    endpoint.unenforced.iter().map(|(field, value)| {
+        let reason = RefusalReason::Unsupported(format!("{field}: {value}"));
+        about(Subject::Workload(id.clone()), reason)
+    })
 }
 
 fn invalid_reason(what: &str) -> RefusalReason {

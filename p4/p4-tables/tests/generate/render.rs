@@ -18,6 +18,7 @@ fn rank(table: &str) -> &'static str {
         "acl_host_v4" | "acl_host_v6" | "acl_net_v4" | "acl_net_v6" | "acl_service_v4"
         | "acl_service_v6" => "Label",
         "acl_chain"
+        | "acl_class_default"
         | "acl_host_group"
         | "acl_net_group"
         | "acl_pair_group"

@@ -119,7 +119,7 @@ fn owners(model: &PolicyModel) -> BTreeMap<u8, Option<WorkloadId>> {
 fn check_changes(before: &PolicyModel, after: &PolicyModel, changes: &ChangeSet) {
     let listed: BTreeSet<_> = changes
         .memberships()
-        .map(|(id, member)| (id.clone(), *member))
+        .map(|(id, member)| (id.clone(), member))
         .collect();
     let (was, is) = (memberships(before), memberships(after));
     assert_eq!(listed, was.symmetric_difference(&is).cloned().collect());

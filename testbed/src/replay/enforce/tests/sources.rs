@@ -32,7 +32,7 @@ fn strangers(model: &PolicyModel) -> Vec<IpAddr> {
     let members = model.ip_sets().flat_map(|(_, set)| set.members.iter());
     let named = members.map(|member| match member {
         Member::Net(net) => net.addr(),
-        Member::Port { addr, .. } => *addr,
+        Member::Port { addr, .. } => addr,
     });
     let mut found: Vec<IpAddr> = named.filter(|addr| model.owner(*addr).is_none()).collect();
     found.push([172, 31, 7, 7].into());
