@@ -7,6 +7,7 @@
 mod kinds;
 mod packets;
 mod peer;
+mod raw;
 mod report;
 mod wire;
 mod writes;

@@ -3,6 +3,7 @@
 mod configure;
 mod front;
 mod read;
+mod request;
 mod stream;
 mod write;
 
@@ -11,6 +12,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub(crate) use self::front::Front;
 
 use p4_engine::EngineConfig;
+use prost::Message as _;
 use p4runtime_proto::{
     API_VERSION, ElectionId,
     p4::v1::{
@@ -155,7 +157,8 @@ impl P4Runtime for Service {
         &self,
         request: Request<WriteRequest>,
     ) -> Result<Response<WriteResponse>, Status> {
-        let request = front::raw(request.get_ref())?;
+        let request = request::RawWrite::read(request.get_ref().encode_to_vec().into());
+        let request = request.map_err(|error| Status::internal(error.to_string()))?;
         self.0.write(request).await.map(Response::new)
     }
 

@@ -188,6 +188,24 @@ impl Switch {
         &self.address
     }
 
+    /// The low half of the election id of the client that was made last; the high one is zero.
+    pub(super) fn election(&self) -> u64 {
+        u64::try_from(self.election).unwrap_or(u64::MAX)
+    }
+
+    /// Seconds that its process has had on a core.
+    pub(super) fn cpu_seconds(&self) -> Option<f64> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()?;
+        let mut nanoseconds = 0_u64;
+        for task in tasks {
+            let text = std::fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+            nanoseconds += text.split_whitespace().next()?.parse::<u64>().ok()?;
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a time")]
+        let nanoseconds = nanoseconds as f64;
+        Some(nanoseconds / 1e9)
+    }
+
     /// The device that requests name.
     pub(super) fn device_id(&self) -> u64 {
         DEVICE_ID
