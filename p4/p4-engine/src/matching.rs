@@ -9,6 +9,7 @@ mod groups;
 mod lookup;
 
 use std::collections::HashMap;
+use std::ops::Range;
 
 use self::groups::{Groups, NO_GROUP};
 use crate::counter::CounterValue;
@@ -229,15 +230,21 @@ impl Rows {
         }
     }
 
-    /// Rows in use.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = u32> + '_ {
-        let end = u32::try_from(self.states.len()).unwrap_or(NO_ROW);
+    /// Rows that were in use at some time.
+    pub(crate) fn places(&self) -> usize {
+        self.states.len()
+    }
+
+    /// Rows in use, of these.
+    pub(crate) fn rows_at(&self, places: Range<usize>) -> impl Iterator<Item = u32> + '_ {
+        let row = |place: usize| u32::try_from(place.min(self.states.len())).unwrap_or(NO_ROW);
+        let (start, end) = (row(places.start), row(places.end));
         let live = |row: &u32| {
             self.states
                 .first(*row)
                 .is_some_and(|state| state.class != FREE)
         };
-        (0..end).filter(live)
+        (start..end).filter(live)
     }
 
     pub(crate) fn priority(&self, row: u32) -> i32 {

@@ -1,11 +1,11 @@
 //! Entries packed as their table keeps them, away from the engine: by whoever takes requests apart,
 //! while the engine does something else, and with nothing allocated for most of them.
 
-use crate::entry::KeyPart;
+use crate::entry::{ActionCall, KeyPart};
 use crate::ir::KeyPlace;
 use crate::key::{Limbs, Packed, RangeCheck};
 use crate::program::{ActionIndex, MatchKind, Program, TableIndex, TableSource};
-use crate::state::{Args, RowAction, arg_limbs, local};
+use crate::state::{Args, RowAction, arg_limbs, gather_args, local};
 use crate::wide::low;
 
 /// Widest field and parameter.
@@ -189,6 +189,15 @@ impl Prepared {
         } = &self.packed;
         let info = program.table_info(self.table);
         crate::key::unpack(info, program.key_layout(self.table), value, mask, ranges)
+    }
+
+    /// What it does, as an entry has it.
+    #[must_use]
+    pub fn call(&self, program: &Program) -> Option<ActionCall> {
+        let does = self.action.as_ref()?;
+        let action = *program.table_info(self.table).actions.get(does.local)?;
+        let args = gather_args(program, action, &does.args);
+        Some(ActionCall { action, args })
     }
 
     /// Larger wins; zero for tables that need none.

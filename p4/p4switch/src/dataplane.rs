@@ -27,7 +27,10 @@ use std::{
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 pub use self::stats::Stats;
-use self::{control_work::Job, packets::Packets};
+use self::{
+    control_work::{Answers, Batch, Job},
+    packets::Packets,
+};
 pub(crate) use self::{packet_socket::PacketSocket, stats::Counters, wake::Wake};
 use crate::{
     control::{Call, Command, Inbox, Write},
@@ -335,7 +338,9 @@ impl Core {
             Command::Write(write) => self.write(write),
             Command::Read(read) => {
                 let target = self.saved.as_ref().or(self.packets.device.as_ref());
-                control_work::read(target, &read);
+                // A small one is done at once.
+                self.job = Answers::begin(read, target);
+                self.step();
             }
             Command::Install {
                 device,
@@ -369,7 +374,7 @@ impl Core {
 
     fn write(&mut self, write: Write) {
         let target = self.saved.as_mut().or(self.packets.device.as_mut());
-        self.job = Job::begin(write, target).and_then(|job| {
+        self.job = Batch::begin(write, target).and_then(|job| {
             let target = self.saved.as_mut().or(self.packets.device.as_mut());
             job.step(target)
         });

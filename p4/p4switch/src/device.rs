@@ -25,6 +25,7 @@ use p4_engine::{
 use self::{idle::IdleTimers, selectors::Selectors};
 pub(crate) use self::{
     learning::{Learned, Learning},
+    observe::Cursor,
     undo::Undo,
 };
 use crate::{

@@ -134,9 +134,25 @@ impl Engine {
 
     /// All entries of a table, in the order of their rows.
     pub fn entries(&self, table: TableIndex) -> impl Iterator<Item = (EntryHandle, Entry)> + '_ {
+        self.entries_at(table, 0..self.places(table))
+    }
+
+    /// The entries at some of a table's places, for who reads a large table bit by bit. An entry keeps
+    /// its place while it is there; there are [`Engine::places`] of them.
+    pub fn entries_at(
+        &self,
+        table: TableIndex,
+        places: std::ops::Range<usize>,
+    ) -> impl Iterator<Item = (EntryHandle, Entry)> + '_ {
         let rows = &self.state.tables[table.position()].rows;
-        rows.rows()
+        rows.rows_at(places)
             .map(move |row| (rows.handle(row), self.entry_of(table, row)))
+    }
+
+    /// Places for entries that a table has had use for so far.
+    #[must_use]
+    pub fn places(&self, table: TableIndex) -> usize {
+        self.state.tables[table.position()].rows.places()
     }
 
     /// How many entries a table has.

@@ -51,9 +51,12 @@ fn entry(pipeline: &Pipeline, way: Way, mut message: Message<'_>) -> Option<Prep
     }
     let mut entry = Prepared::new(program, table.index, priority)?;
     fields(program, table, matches, &mut entry)?;
-    if way != Way::Delete {
-        let mut action = action?;
-        self::action(program, table, action.last(1)?, &mut entry)?;
+    match (way, action) {
+        (Way::Insert | Way::Modify, Some(mut given)) => {
+            self::action(program, table, given.last(1)?, &mut entry)?;
+        }
+        (Way::Delete, None) => {}
+        _ => return None,
     }
     Some(entry)
 }
@@ -263,3 +266,6 @@ impl<'m> Message<'m> {
         self.is_over().then_some(value)
     }
 }
+
+#[cfg(test)]
+mod tests;
