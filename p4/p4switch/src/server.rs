@@ -11,7 +11,9 @@ use crate::{
 };
 
 /// Requests under way on one connection.
-const REQUESTS: usize = 256;
+const REQUESTS: u32 = 1024;
+/// Largest HTTP/2 frame: a batch of a thousand entries is one of them, not seven.
+const FRAME: u32 = 256 << 10;
 /// How long requests under way may take when the switch stops.
 const DRAIN: Duration = Duration::from_millis(300);
 /// A client that does not answer pings for this long is gone, and so is its claim.
@@ -38,8 +40,8 @@ pub(crate) fn spawn(server: Server) -> Result<JoinHandle<()>, StartError> {
         .tcp_nodelay(true)
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(4 << 20)
-        .max_concurrent_streams(1024)
-        .concurrency_limit_per_connection(REQUESTS)
+        .max_frame_size(Some(FRAME))
+        .max_concurrent_streams(Some(REQUESTS))
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE));
     if let Some(tls) = tls {

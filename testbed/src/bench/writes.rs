@@ -11,8 +11,9 @@ use tokio::runtime::Runtime;
 
 use super::kinds::{Kinds, Match};
 use super::peer::{Kind, PeerError, Switch};
+use super::raw::{self, Raw};
 use super::report::{Report, Sense, progress};
-use super::{Args, BenchError, Peer, raw};
+use super::{Args, BenchError, Peer};
 
 /// Port that all entries name.
 const PORT: u16 = 2;
@@ -92,8 +93,12 @@ pub(super) fn run(args: &Args, report: &mut Report) -> Result<(), BenchError> {
                         break;
                     }
                     let name = format!("{} {}, {}", peer.name, kind.name(), way.name);
-                    let rate = runtime.block_on(rate(&mut switch, &kinds, kind, way))?;
+                    let done = rate(&mut switch, &kinds, kind, way);
+                    let (rate, cost) = runtime.block_on(done)?;
                     report.sample(&name, "entries/s", rate);
+                    if let Some(cost) = cost {
+                        report.sample(&format!("{name}: time on a core"), "us an entry", cost);
+                    }
                 }
             }
             let rate = runtime.block_on(rate_when_full(&mut switch, &kinds))?;
@@ -136,34 +141,37 @@ fn judge(report: &mut Report) {
     }
 }
 
-/// Entries a second into an empty table.
+/// Entries a second into an empty table, and microseconds that the switch had on a core for each.
 async fn rate(
     switch: &mut Switch,
     kinds: &Kinds,
     kind: Match,
     way: Way,
-) -> Result<f64, BenchError> {
+) -> Result<(f64, Option<f64>), BenchError> {
     let _primary = switch.push(kinds.config()).await?;
-    let channel = raw::connect(switch).await?;
+    let raw = Raw::connect(switch).await?;
     // Where neither gets slower with what is there, more of them, so that the time can be told.
     let entries = match kind {
         Match::Exact | Match::Lpm if way.batch > 1 => 5 * way.entries,
         _ => way.entries,
     };
     let requests = requests(switch, kinds, kind, 0..entries, way.batch);
-    let seconds = raw::write(switch, &channel, requests, way.flight).await?;
-    Ok(per_second(entries, seconds))
+    let before = switch.cpu_seconds();
+    let seconds = raw.write(requests, way.flight).await?;
+    let spent = before.and_then(|before| Some(switch.cpu_seconds()? - before));
+    let cost = spent.map(|spent| 1e6 / per_second(entries, spent));
+    Ok((per_second(entries, seconds), cost))
 }
 
 /// Entries a second into a ternary table that holds ten thousand.
 async fn rate_when_full(switch: &mut Switch, kinds: &Kinds) -> Result<f64, BenchError> {
     let _primary = switch.push(kinds.config()).await?;
-    let channel = raw::connect(switch).await?;
+    let raw = Raw::connect(switch).await?;
     let first = requests(switch, kinds, Match::Ternary, 0..FULL, 1000);
-    raw::write(switch, &channel, first, 1).await?;
+    raw.write(first, 1).await?;
     let more = FULL..FULL + MORE;
     let requests = requests(switch, kinds, Match::Ternary, more, 1000);
-    let seconds = raw::write(switch, &channel, requests, 1).await?;
+    let seconds = raw.write(requests, 1).await?;
     Ok(per_second(MORE, seconds))
 }
 
@@ -198,10 +206,10 @@ fn million(
     runtime.block_on(async {
         let client = switch.push(kinds.config()).await?;
         let empty = switch.resident();
-        let channel = raw::connect(&switch).await?;
+        let raw = Raw::connect(&switch).await?;
         let part = async |numbers| {
             let requests = requests(&switch, kinds, Match::Exact, numbers, 1000);
-            raw::write(&switch, &channel, requests, 1).await
+            raw.write(requests, 1).await
         };
         #[expect(clippy::cast_precision_loss, reason = "a rate")]
         let each = |seconds: f64, entries: u64| seconds / entries as f64 * 1e6;
