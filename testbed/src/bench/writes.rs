@@ -26,6 +26,9 @@ const END: u64 = 20_000;
 const FULL: u64 = 10_000;
 const MORE: u64 = 5_000;
 
+/// Times that each rate is taken in a round.
+const TRIES: usize = 3;
+
 /// How entries are written.
 #[derive(Clone, Copy, Debug)]
 struct Way {
@@ -141,38 +144,48 @@ fn judge(report: &mut Report) {
     }
 }
 
-/// Entries a second into an empty table, and microseconds that the switch had on a core for each.
+/// Entries a second into an empty table, and microseconds that the switch had on a core for each: the
+/// best of some tries, as others may use the machine as well.
 async fn rate(
     switch: &mut Switch,
     kinds: &Kinds,
     kind: Match,
     way: Way,
 ) -> Result<(f64, Option<f64>), BenchError> {
-    let _primary = switch.push(kinds.config()).await?;
-    let raw = Raw::connect(switch).await?;
     // Where neither gets slower with what is there, more of them, so that the time can be told.
     let entries = match kind {
         Match::Exact | Match::Lpm if way.batch > 1 => 5 * way.entries,
         _ => way.entries,
     };
-    let requests = requests(switch, kinds, kind, 0..entries, way.batch);
-    let before = switch.cpu_seconds();
-    let seconds = raw.write(requests, way.flight).await?;
-    let spent = before.and_then(|before| Some(switch.cpu_seconds()? - before));
-    let cost = spent.map(|spent| 1e6 / per_second(entries, spent));
-    Ok((per_second(entries, seconds), cost))
+    let (mut best, mut least): (f64, Option<f64>) = (0.0, None);
+    for _ in 0..TRIES {
+        let _primary = switch.push(kinds.config()).await?;
+        let raw = Raw::connect(switch).await?;
+        let requests = requests(switch, kinds, kind, 0..entries, way.batch);
+        let before = switch.cpu_seconds();
+        let seconds = raw.write(requests, way.flight).await?;
+        let spent = before.and_then(|before| Some(switch.cpu_seconds()? - before));
+        best = best.max(per_second(entries, seconds));
+        let cost = spent.map(|spent| 1e6 / per_second(entries, spent));
+        least = [least, cost].into_iter().flatten().reduce(f64::min);
+    }
+    Ok((best, least))
 }
 
-/// Entries a second into a ternary table that holds ten thousand.
+/// Entries a second into a ternary table that holds ten thousand, at best.
 async fn rate_when_full(switch: &mut Switch, kinds: &Kinds) -> Result<f64, BenchError> {
-    let _primary = switch.push(kinds.config()).await?;
-    let raw = Raw::connect(switch).await?;
-    let first = requests(switch, kinds, Match::Ternary, 0..FULL, 1000);
-    raw.write(first, 1).await?;
-    let more = FULL..FULL + MORE;
-    let requests = requests(switch, kinds, Match::Ternary, more, 1000);
-    let seconds = raw.write(requests, 1).await?;
-    Ok(per_second(MORE, seconds))
+    let mut best: f64 = 0.0;
+    for _ in 0..TRIES {
+        let _primary = switch.push(kinds.config()).await?;
+        let raw = Raw::connect(switch).await?;
+        let first = requests(switch, kinds, Match::Ternary, 0..FULL, 1000);
+        raw.write(first, 1).await?;
+        let more = FULL..FULL + MORE;
+        let requests = requests(switch, kinds, Match::Ternary, more, 1000);
+        let seconds = raw.write(requests, 1).await?;
+        best = best.max(per_second(MORE, seconds));
+    }
+    Ok(best)
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a rate")]
@@ -209,22 +222,24 @@ fn million(
         let raw = Raw::connect(&switch).await?;
         let part = async |numbers| {
             let requests = requests(&switch, kinds, Match::Exact, numbers, 1000);
-            raw.write(requests, 1).await
+            let before = switch.cpu_seconds();
+            let seconds = raw.write(requests, 1).await?;
+            let spent = before.and_then(|before| Some(switch.cpu_seconds()? - before));
+            Ok::<_, PeerError>((seconds, spent.unwrap_or(seconds)))
         };
         #[expect(clippy::cast_precision_loss, reason = "a rate")]
         let each = |seconds: f64, entries: u64| seconds / entries as f64 * 1e6;
-        let first = part(0..END).await?;
-        let mut seconds = first;
+        let (mut seconds, first) = part(0..END).await?;
         let mut from = END;
         while from < MILLION - END {
             // In pieces: requests for all of them at once would take the memory that is measured.
             let to = (from + 10 * END).min(MILLION - END);
-            seconds += part(from..to).await?;
+            seconds += part(from..to).await?.0;
             from = to;
         }
-        let last = part(MILLION - END..MILLION).await?;
-        seconds += last;
-        let unit = "us an entry";
+        let (end, last) = part(MILLION - END..MILLION).await?;
+        seconds += end;
+        let unit = "us on a core an entry";
         report.sample("p4switch exact, first of a million", unit, each(first, END));
         report.sample("p4switch exact, last of a million", unit, each(last, END));
         #[expect(clippy::cast_precision_loss, reason = "figures")]
