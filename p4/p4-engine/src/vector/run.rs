@@ -1,7 +1,7 @@
 //! The loop over operations, each for a group of lanes.
 
 use super::kernels::Group;
-use super::{Column, Journal, LANES, Mask, Row, Sheet, Vector, get, lanes_of, put};
+use super::{Column, Journal, LANES, Mask, Row, Sheet, Vector, get, lanes_of, put, row_of};
 use crate::exec::external::calculate;
 use crate::exec::{Flow, Pass, Run, compute};
 use crate::hash;
@@ -566,20 +566,31 @@ impl<'v, 'p> Lanes<'v, 'p> {
             for guard in &words.guards {
                 there &= self.group.holds(self.sheet, *guard, *guard, |x, _| x != 0);
             }
+            // A limb of all lanes at a time, then all limbs of a lane.
+            let count = words.constants.len().min(MAX_WORDS);
+            let rows = self.keys.get_mut(..count).unwrap_or_default();
+            for (row, constant) in rows.iter_mut().zip(&words.constants) {
+                *row = row_of(*constant);
+            }
+            for part in &words.parts {
+                let from = &self.sheet[usize::from(part.src)];
+                let by = u32::from(part.shift.unsigned_abs());
+                let Some(to) = rows.get_mut(usize::from(part.limb)) else {
+                    continue;
+                };
+                for (to, from) in to.iter_mut().zip(from) {
+                    *to |= if part.shift >= 0 {
+                        from.wrapping_shl(by)
+                    } else {
+                        from.wrapping_shr(by)
+                    };
+                }
+            }
             for lane in lanes_of(there) {
                 let mut limbs = [0u64; MAX_WORDS];
-                let limbs = &mut limbs[..words.constants.len()];
-                limbs.copy_from_slice(&words.constants);
-                for part in &words.parts {
-                    let from = get(&self.sheet[usize::from(part.src)], lane);
-                    let by = u32::from(part.shift.unsigned_abs());
-                    if let Some(to) = limbs.get_mut(usize::from(part.limb)) {
-                        *to |= if part.shift >= 0 {
-                            from.wrapping_shl(by)
-                        } else {
-                            from.wrapping_shr(by)
-                        };
-                    }
+                let limbs = &mut limbs[..count];
+                for (limb, row) in limbs.iter_mut().zip(&*rows) {
+                    *limb = get(row, lane);
                 }
                 sums[usize::from(lane)] = code.algorithm.of_words(limbs, words.bytes);
             }
