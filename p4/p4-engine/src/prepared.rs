@@ -125,7 +125,14 @@ impl Prepared {
             (Matches::Prefix { value, len }, MatchKind::Lpm) => {
                 let rest = key.bits.checked_sub(len)?;
                 self.packed.prefix_len = u16::try_from(len).ok()?;
-                (value, if rest == BITS { 0 } else { (all >> rest) << rest })
+                (
+                    value,
+                    if rest == BITS {
+                        0
+                    } else {
+                        (all >> rest) << rest
+                    },
+                )
             }
             (Matches::Between { low, high }, MatchKind::Range) => {
                 if low > high || high > all {

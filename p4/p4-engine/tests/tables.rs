@@ -9,8 +9,8 @@ mod minimal;
 use std::sync::Arc;
 
 use p4_engine::{
-    ActionCall, ControlError, Engine, EngineConfig, Entry, EntryAction, EntryHandle, KeyPart, Matches,
-    Outputs, Prepared, Program, TableIndex, Value,
+    ActionCall, ControlError, Engine, EngineConfig, Entry, EntryAction, EntryHandle, KeyPart,
+    Matches, Outputs, Prepared, Program, TableIndex, Value,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -428,8 +428,12 @@ fn similar_masks_by_the_dozen_are_told_apart() {
                 age: lines.len(),
             });
         }
-        for low in [0, 0x5555_5555, 0x5555_5554, 0x5545_5555, 0x1555_5555, 7] {
-            let values = [Value::from(u128::from(low as u32) << 40), Value::from(5u64), Value::zero()];
+        for low in [0_u32, 0x5555_5555, 0x5555_5554, 0x5545_5555, 0x1555_5555, 7] {
+            let values = [
+                Value::from(u128::from(low) << 40),
+                Value::from(5u64),
+                Value::zero(),
+            ];
             let want = scan(&lines, bench.shape, true, &values);
             assert_eq!(bench.look_up(&values), want, "{low:x}");
         }

@@ -12,7 +12,6 @@ use std::sync::{Arc, PoisonError, RwLock};
 pub(crate) use self::front::Front;
 
 use p4_engine::EngineConfig;
-use prost::Message as _;
 use p4runtime_proto::{
     API_VERSION, ElectionId,
     p4::v1::{
@@ -23,6 +22,7 @@ use p4runtime_proto::{
         p4_runtime_server::P4Runtime,
     },
 };
+use prost::Message as _;
 use tokio::sync::{OwnedRwLockReadGuard, Semaphore};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};

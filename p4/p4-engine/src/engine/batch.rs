@@ -257,7 +257,9 @@ impl Engine {
 /// Nothing is left of the packets before.
 fn clear(lanes: &mut Lanes<'_, '_>) {
     for run in &lanes.program.cleared {
-        let rows = lanes.sheet.get_mut(usize::from(run.start)..usize::from(run.end));
+        let rows = lanes
+            .sheet
+            .get_mut(usize::from(run.start)..usize::from(run.end));
         rows.unwrap_or_default().as_flattened_mut().fill(0);
     }
 }

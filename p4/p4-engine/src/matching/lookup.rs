@@ -104,8 +104,8 @@ impl Rows {
             let Some(rank) = self.ranks.first(row) else {
                 continue;
             };
-            let better = best
-                .is_none_or(|(priority, age, _)| (rank.priority, age) > (priority, rank.age));
+            let better =
+                best.is_none_or(|(priority, age, _)| (rank.priority, age) > (priority, rank.age));
             if better {
                 best = Some((rank.priority, rank.age, row));
             }
@@ -217,9 +217,7 @@ impl Rows {
                     continue;
                 }
                 let (tag, key) = (asked.tags[lane], &asked.masked[lane]);
-                let head = group
-                    .heads
-                    .find(tag, |row| self.has_under(row, key, mask));
+                let head = group.heads.find(tag, |row| self.has_under(row, key, mask));
                 let own: [u64; N] = std::array::from_fn(|limb| keys[limb][lane]);
                 let Some(row) = self.first_fit(head.unwrap_or(NO_ROW), &own) else {
                     continue;

@@ -251,10 +251,14 @@ impl<'m> Message<'m> {
             return None;
         }
         let number = if bytes.len() <= 8 {
-            let number = bytes.iter().fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
+            let number = bytes
+                .iter()
+                .fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
             u128::from(number)
         } else {
-            bytes.iter().fold(0_u128, |number, byte| (number << 8) | u128::from(*byte))
+            bytes
+                .iter()
+                .fold(0_u128, |number, byte| (number << 8) | u128::from(*byte))
         };
         let needs = (u128::BITS - number.leading_zeros()) as usize;
         (needs <= bits).then_some(number)

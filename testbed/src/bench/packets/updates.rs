@@ -17,7 +17,7 @@ use super::super::kinds::{Kinds, Match};
 use super::super::peer::{Kind, PeerError, Switch};
 use super::super::raw::{self, Raw};
 use super::super::report::{Report, Sense};
-use super::super::wire::{PORTS, Wire};
+use super::super::wire::{PORTS, Passed, Wire};
 
 /// Entries that the packets hit.
 const ENTRIES: u64 = 10_000;
@@ -25,21 +25,25 @@ const ENTRIES: u64 = 10_000;
 const BATCH: u64 = 100;
 /// Time between two requests: ten thousand updates a second.
 const PACE: Duration = Duration::from_millis(10);
-/// Slices of each kind, and how long each is.
-const SLICES: usize = 8;
-const SLICE: Duration = Duration::from_millis(400);
+/// Pairs of a slice with and one without updates, and how long a slice is.
+const PAIRS: usize = 12;
+const SLICE: Duration = Duration::from_millis(300);
 /// Packets under way.
 const WINDOW: u64 = 192;
 /// The thread that forwards.
 const THREAD: &str = "p4switch-packets";
 
-/// Packets and time of the slices of one kind.
+/// What a slice came to.
 #[derive(Clone, Copy, Default)]
-struct Sum {
-    packets: u64,
-    seconds: f64,
+struct Slice {
+    /// Nanoseconds that the packet thread had on a core for each packet.
+    cost: f64,
+    /// Packets a second.
     rate: f64,
 }
+
+/// The figure that is judged.
+const KEPT: &str = "packets for each second of the packet thread beside updates, to those without";
 
 /// Measures ours.
 pub(super) fn measure(
@@ -74,7 +78,7 @@ pub(super) fn measure(
         .collect();
     let (writes, ends) = (Arc::new(AtomicBool::new(false)), AtomicBool::new(false));
     let applied = AtomicU64::new(0);
-    let mut sums = [Sum::default(); 2];
+    let mut pairs = [[Slice::default(); 2]; PAIRS];
     let mut writing = Duration::ZERO;
     let outcome = std::thread::scope(|scope| {
         let writer = scope.spawn(|| {
@@ -98,20 +102,19 @@ pub(super) fn measure(
         });
         let mut slices = || {
             wire.run(&frames, WINDOW, SLICE)?;
-            for slice in 0..2 * SLICES {
-                let busy = slice % 2 == 1;
-                writes.store(busy, Ordering::Relaxed);
-                let (began, before) = (Instant::now(), switch.thread_seconds(THREAD));
-                let passed = wire.run(&frames, WINDOW, SLICE)?;
-                let after = switch.thread_seconds(THREAD);
-                let sum = &mut sums[usize::from(busy)];
-                if let (Some(before), Some(after)) = (before, after) {
-                    sum.packets += passed.delivered;
-                    sum.seconds += after - before;
-                }
-                sum.rate += passed.rate;
-                if busy {
-                    writing += began.elapsed();
+            for (at, pair) in pairs.iter_mut().enumerate() {
+                for turn in 0..2 {
+                    // Each comes first as often: whatever drifts falls on both.
+                    let busy = (at + turn) % 2 == 1;
+                    writes.store(busy, Ordering::Relaxed);
+                    let (began, before) = (Instant::now(), switch.thread_seconds(THREAD));
+                    let passed = wire.run(&frames, WINDOW, SLICE)?;
+                    let after = switch.thread_seconds(THREAD);
+                    let spent = before.and_then(|before| Some(after? - before));
+                    pair[usize::from(busy)] = Slice::of(spent, passed);
+                    if busy {
+                        writing += began.elapsed();
+                    }
                 }
             }
             Ok::<(), BenchError>(())
@@ -124,29 +127,43 @@ pub(super) fn measure(
         Ok::<(), BenchError>(())
     });
     outcome?;
-    judge(sums, applied.into_inner(), writing, report);
+    judge(&pairs, applied.into_inner(), writing, report);
     Ok(())
 }
 
+impl Slice {
+    #[expect(clippy::cast_precision_loss, reason = "a figure")]
+    fn of(spent: Option<f64>, passed: Passed) -> Self {
+        let packets = passed.delivered.max(1) as f64;
+        Self {
+            cost: spent.unwrap_or_default() * 1e9 / packets,
+            rate: passed.rate,
+        }
+    }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "figures")]
-fn judge([quiet, busy]: [Sum; 2], applied: u64, writing: Duration, report: &mut Report) {
+fn judge(pairs: &[[Slice; 2]], applied: u64, writing: Duration, report: &mut Report) {
     let updates = applied as f64 / writing.as_secs_f64().max(1e-9);
     report.sample("updates beside the packets", "updates/s", updates);
-    let cost = |sum: Sum| sum.seconds / (sum.packets.max(1) as f64) * 1e9;
-    let unit = "ns of the packet thread a packet";
-    report.sample("packets without updates", unit, cost(quiet));
-    report.sample("packets beside 10 000 updates a second", unit, cost(busy));
-    let rates = busy.rate / quiet.rate.max(1e-9);
-    report.sample("share of the rate over veth pairs beside updates", "", rates);
+    for [quiet, busy] in pairs {
+        let unit = "ns of the packet thread a packet";
+        report.note("packets without updates", unit, quiet.cost);
+        report.note("packets beside 10 000 updates a second", unit, busy.cost);
+        report.note(KEPT, "", quiet.cost / busy.cost.max(1e-9));
+        let share = busy.rate / quiet.rate.max(1e-9);
+        report.note(
+            "share of the rate over veth pairs beside updates",
+            "",
+            share,
+        );
+    }
 }
 
 /// Judges what was measured.
 pub(super) fn target(report: &mut Report) {
-    report.ratio(
-        "beside 10 000 updates a second: packets for each second of the packet thread, to those without",
-        "packets without updates",
-        "packets beside 10 000 updates a second",
-        Sense::AtLeast,
-        0.99,
-    );
+    if let Some(kept) = report.median(KEPT) {
+        let name = format!("beside 10 000 updates a second: {KEPT}");
+        report.target(&name, kept, Sense::AtLeast, 0.99);
+    }
 }

@@ -1,7 +1,5 @@
 //! A read of a large table is cut, and still sees each entry once.
 
-#![expect(clippy::unwrap_used, reason = "test set-up may stop")]
-
 use std::sync::Arc;
 
 use p4_engine::{ActionCall, EngineConfig, Entry, EntryAction, KeyPart, Program, Value};
@@ -26,9 +24,16 @@ fn a_read_of_a_large_table_lets_packets_in_between() {
     let program: Arc<Program> = Arc::clone(&pipeline.program);
     let generation = pipeline.generation;
     let own = pipeline.table(0x0200_0001).unwrap();
-    let (table, action) = (own.index, own.actions.iter().find(|one| one.params.len() == 1));
+    let (table, action) = (
+        own.index,
+        own.actions.iter().find(|one| one.params.len() == 1),
+    );
     let action = action.unwrap().index;
-    let mut device = Device::new(program, Some(Arc::clone(&pipeline)), EngineConfig::default());
+    let mut device = Device::new(
+        program,
+        Some(Arc::clone(&pipeline)),
+        EngineConfig::default(),
+    );
     for number in 0..ENTRIES {
         let args = vec![Value::from(number % 500)];
         let entry = Entry {
@@ -81,5 +86,9 @@ fn a_read_of_a_large_table_lets_packets_in_between() {
     let all: Vec<_> = (0..ENTRIES)
         .map(|number| vec![KeyPart::Exact(Value::from(number))])
         .collect();
-    assert!(seen == all, "{} of {ENTRIES} entries, or not in order", seen.len());
+    assert!(
+        seen == all,
+        "{} of {ENTRIES} entries, or not in order",
+        seen.len()
+    );
 }

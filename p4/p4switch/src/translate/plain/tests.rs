@@ -1,7 +1,5 @@
 //! The short way says the same as the long one, or nothing.
 
-#![expect(clippy::unwrap_used, reason = "test set-up may stop")]
-
 use std::sync::Arc;
 
 use p4_engine::{Entry, EntryAction};
@@ -10,10 +8,10 @@ use p4runtime_proto::p4::v1::{
     Action, Entity, FieldMatch, TableAction, TableEntry, Update, action::Param,
     entity::Entity as Kind, field_match, table_action,
 };
-use prost::{Message as _, bytes::Bytes};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
+use prost::{Message as _, bytes::Bytes};
 
 use super::plain;
 use crate::{
@@ -85,7 +83,11 @@ fn make(p4info: &P4Info, (what, pick, fields, rare, args): Dice) -> Update {
             Some(p4runtime_proto::p4::config::v1::match_field::Match::MatchType(own)) => own,
             _ => 0,
         };
-        let kind = if kind % 16 == 0 { i32::from(*kind) / 16 } else { own };
+        let kind = if kind % 16 == 0 {
+            i32::from(*kind) / 16
+        } else {
+            own
+        };
         let mask = bytes(number.rotate_left(7) | number, *length);
         use field_match::FieldMatchType as Type;
         let matched = match kind {
@@ -115,11 +117,19 @@ fn make(p4info: &P4Info, (what, pick, fields, rare, args): Dice) -> Update {
     }
     let refs = &table.action_refs;
     let action = &refs[usize::from(pick / 64) % refs.len()];
-    let spec = p4info.actions.iter().find(|one| one.preamble.as_ref().unwrap().id == action.id);
-    let params = spec.unwrap().params.iter().zip(&args).map(|(param, number)| Param {
-        param_id: param.id,
-        value: bytes(*number, rare.wrapping_add(param.id.to_le_bytes()[0]) | 2),
-    });
+    let spec = p4info
+        .actions
+        .iter()
+        .find(|one| one.preamble.as_ref().unwrap().id == action.id);
+    let params = spec
+        .unwrap()
+        .params
+        .iter()
+        .zip(&args)
+        .map(|(param, number)| Param {
+            param_id: param.id,
+            value: bytes(*number, rare.wrapping_add(param.id.to_le_bytes()[0]) | 2),
+        });
     let action = TableAction {
         r#type: Some(table_action::Type::Action(Action {
             action_id: action.id,
@@ -134,7 +144,11 @@ fn make(p4info: &P4Info, (what, pick, fields, rare, args): Dice) -> Update {
         priority: if priority { i32::from(pick) } else { 0 },
         idle_timeout_ns: i64::from(rare % 32 == 4),
         is_const: rare % 32 == 5,
-        metadata: if rare % 32 == 6 { Bytes::from_static(b"m") } else { Bytes::new() },
+        metadata: if rare % 32 == 6 {
+            Bytes::from_static(b"m")
+        } else {
+            Bytes::new()
+        },
         ..TableEntry::default()
     };
     Update {
