@@ -49,6 +49,7 @@ pub(crate) fn spawn(server: Server) -> Result<JoinHandle<()>, StartError> {
             .tls_config(tls_config(tls))
             .map_err(StartError::Tls)?;
     }
+    // It is the only service, and without a router before it each request is a little cheaper.
     let service = Front::new(service);
     // One worker: workers that wake each other cost more than they bring at this work. Large
     // requests step aside (`block_in_place`), so that streams are served meanwhile.
@@ -66,7 +67,6 @@ pub(crate) fn spawn(server: Server) -> Result<JoinHandle<()>, StartError> {
             .map_err(StartError::System)?
     };
     let incoming = TcpIncoming::from(incoming).with_nodelay(Some(true));
-    let serving = builder.add_service(service);
     std::thread::Builder::new()
         .name("p4switch-serve".to_owned())
         .spawn(move || {
@@ -82,7 +82,7 @@ pub(crate) fn spawn(server: Server) -> Result<JoinHandle<()>, StartError> {
                     tokio::time::sleep(DRAIN).await;
                 };
                 tokio::select! {
-                    served = serving.serve_with_incoming_shutdown(incoming, until) => {
+                    served = builder.serve_with_incoming_shutdown(service, incoming, until) => {
                         if let Err(error) = served {
                             tracing::error!(%error, "The gRPC server failed");
                         }
