@@ -21,7 +21,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
     Request, Response, Status,
     codegen::{Body, BoxFuture, Service, StdError, http},
-    server::{Grpc, NamedService, ServerStreamingService, UnaryService},
+    server::{Grpc, ServerStreamingService, UnaryService},
 };
 use tonic_prost::ProstCodec;
 
@@ -100,10 +100,6 @@ impl Front {
             room: Arc::new(Semaphore::new(REQUESTS)),
         }
     }
-}
-
-impl NamedService for Front {
-    const NAME: &'static str = "p4.v1.P4Runtime";
 }
 
 impl<B> Service<http::Request<B>> for Front
