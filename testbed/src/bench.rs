@@ -8,6 +8,7 @@ mod control;
 mod kinds;
 mod packets;
 mod peer;
+mod raw;
 mod report;
 mod wire;
 mod writes;
@@ -103,6 +104,9 @@ enum BenchError {
     /// The program.
     #[error("The program of the bench cannot be loaded")]
     Program(#[from] p4_engine::LoadError),
+    /// The program's text.
+    #[error("The checked-in program of the bench is broken")]
+    Json(#[from] serde_json::Error),
     /// An entry.
     #[error("The engine does not take an entry")]
     Entry(#[from] p4_engine::ControlError),

@@ -6,6 +6,7 @@
 
 mod case;
 mod compile;
+mod entries;
 mod fuzz;
 
 use std::io::Write;
@@ -41,8 +42,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     sources: Option<PathBuf>,
 
-    /// Besides, send random packets through the engine and through this peer (bmv2), without entries,
-    /// and compare what leaves, byte for byte.
+    /// Instead, send random packets through the engine and through this peer (bmv2), with the entries
+    /// of the script in both, and compare what leaves, byte for byte.
     #[arg(long, value_enum)]
     against: Option<Against>,
 
@@ -108,6 +109,7 @@ struct Report {
     remembered: usize,
     lost: usize,
     packets: usize,
+    entries: usize,
     results: Vec<Outcome>,
 }
 
@@ -188,6 +190,7 @@ impl Report {
             Verdict::Lost => self.lost += 1,
         }
         self.packets += outcome.packets;
+        self.entries += outcome.entries;
         self.results.push(outcome);
     }
 }

@@ -183,7 +183,8 @@ impl Index {
         self.len > 0 && (self.now.maybe(tag) || self.old.as_ref().is_some_and(|old| old.maybe(tag)))
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
+    #[cfg(test)]
+    fn is_empty(&self) -> bool {
         self.len == 0
     }
 

@@ -28,6 +28,7 @@ mod matching;
 mod meter;
 mod order;
 mod output;
+mod prepared;
 mod program;
 mod replicate;
 mod segments;
@@ -48,6 +49,7 @@ pub use entry::{
 pub use error::{ControlError, LoadError, SourceLocation};
 pub use meter::MeterConfig;
 pub use output::{Digest, OutputFrame, Outputs};
+pub use prepared::{Matches, Prepared};
 pub use program::{
     ActionIndex, ActionInfo, ActionProfileInfo, CounterIndex, CounterInfo, DefaultAction,
     DigestIndex, DigestInfo, FieldInfo, HeaderInfo, KeyField, MatchKind, MeterIndex, MeterInfo,

@@ -1,22 +1,28 @@
 //! The rows of one table and how a packet's key finds one.
 //!
 //! All kinds are groups of equal mask, each a hash over the masked key: an exact table has one
-//! group, an LPM table one for each prefix length in use (longest first, so host routes first),
-//! a ternary table one for each mask in use, ordered by the best priority in it, with early exit.
-//! Masks come from entries only, so packets cannot make groups.
+//! group, an LPM table one for each prefix length in use (longest first, so host routes first), a
+//! ternary table a few that similar masks share, ordered by the best priority in them, with early
+//! exit (`groups.rs`). Masks come from entries only, so packets cannot make groups.
 
-use std::collections::{BTreeMap, HashMap};
+mod groups;
+mod lookup;
 
+use std::collections::HashMap;
+use std::ops::Range;
+
+use self::groups::{Groups, NO_GROUP};
 use crate::counter::CounterValue;
 use crate::entry::EntryHandle;
-use crate::index::Index;
+use crate::ir::KeyPlace;
 use crate::key::{Limbs, Packed, RangeCheck};
-use crate::lower::MAX_KEY_LIMBS;
 use crate::segments::Segments;
-use crate::vector::{LANES, Row, get};
 
 /// End of a chain of rows.
 pub(crate) const NO_ROW: u32 = u32::MAX;
+
+/// Rows of a chain before a class goes to a group of its own.
+const CHAIN: usize = 8;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Order {
@@ -28,35 +34,37 @@ enum Order {
     Priority,
 }
 
-#[derive(Debug)]
-struct Group {
-    mask: Limbs,
-    /// Prefix length, or the best priority of the group.
-    rank: i64,
-    /// First row of each masked key; rows of one key are chained, best first.
-    heads: Index,
-    /// How many rows have each priority.
-    priorities: BTreeMap<i32, usize>,
-}
-
 #[derive(Clone, Copy, Debug, Default)]
 struct RowState {
     serial: u32,
     /// [`FREE`] if the row is not in use.
-    group: u32,
+    class: u32,
 }
 
-/// The group of a row that is not in use.
+/// The class of a row that is not in use.
 const FREE: u32 = u32::MAX;
 
 /// What a row has besides where priorities decide.
 #[derive(Clone, Copy, Debug, Default)]
 struct Rank {
     priority: i32,
-    /// Next row of the same masked key.
+    /// Next row of the chain.
     next: u32,
     /// Order of insertion: among equals the oldest wins.
     age: u64,
+    group: u32,
+}
+
+/// Where a row belongs in a group.
+#[derive(Clone, Copy, Debug)]
+struct Spot {
+    group: u32,
+    tag: u32,
+    head: u32,
+    /// The row that it comes behind; none if it becomes the head.
+    before: u32,
+    /// Rows that are there.
+    length: usize,
 }
 
 /// The rows of one table.
@@ -68,15 +76,9 @@ pub(crate) struct Rows {
     words: Segments<u64>,
     states: Segments<RowState>,
     /// By row; empty where there are no priorities.
-    ranks: Vec<Rank>,
+    ranks: Segments<Rank>,
     free: Vec<u32>,
-    groups: Vec<Group>,
-    /// Places of the groups by mask.
-    masks: HashMap<Limbs, usize>,
-    /// Groups in the order in which a lookup visits them.
-    visit: Vec<u32>,
-    /// Places of groups that became empty.
-    spare: Vec<usize>,
+    groups: Groups,
     ranges: HashMap<u32, Vec<RangeCheck>>,
     counters: Segments<CounterValue>,
     counted: bool,
@@ -89,7 +91,7 @@ pub(crate) struct Rows {
 
 impl Rows {
     pub(crate) fn new(
-        key_limbs: usize,
+        (key_limbs, places): (usize, &[KeyPlace]),
         arg_limbs: usize,
         lpm: bool,
         prioritized: bool,
@@ -106,12 +108,9 @@ impl Rows {
             key_limbs,
             words: Segments::new(key_limbs + 1 + arg_limbs),
             states: Segments::new(1),
-            ranks: Vec::new(),
+            ranks: Segments::new(1),
             free: Vec::new(),
-            groups: Vec::new(),
-            masks: HashMap::new(),
-            visit: Vec::new(),
-            spare: Vec::new(),
+            groups: Groups::new(order, places.to_vec()),
             ranges: HashMap::new(),
             counters: Segments::new(1),
             counted,
@@ -124,106 +123,6 @@ impl Rows {
 
     pub(crate) fn len(&self) -> usize {
         self.count
-    }
-
-    /// The row that matches a packet's packed key.
-    pub(crate) fn lookup(&self, key: &[u64]) -> Option<u32> {
-        match (self.order, key) {
-            (Order::Exact, &[one]) => self.exact([one]),
-            (Order::Exact, &[one, two]) => self.exact([one, two]),
-            (Order::Exact, &[one, two, three]) => self.exact([one, two, three]),
-            (Order::Exact, key) => self.exact_wide(key),
-            (Order::Lpm, &[one]) => self.longest([one]),
-            (Order::Lpm, &[one, two]) => self.longest([one, two]),
-            (Order::Lpm, &[one, two, three]) => self.longest([one, two, three]),
-            (Order::Lpm, key) => self.longest_wide(key),
-            (Order::Priority, key) => self.best(key),
-        }
-    }
-
-    #[inline]
-    fn exact<const N: usize>(&self, key: [u64; N]) -> Option<u32> {
-        let group = self.groups.first()?;
-        group.heads.find(hash(&key), |row| self.has(row, &key))
-    }
-
-    fn exact_wide(&self, key: &[u64]) -> Option<u32> {
-        let group = self.groups.first()?;
-        group.heads.find(hash(key), |row| self.key(row) == key)
-    }
-
-    /// True if the row has this key; of known length, so that no call compares bytes.
-    #[inline]
-    fn has<const N: usize>(&self, row: u32, key: &[u64; N]) -> bool {
-        let own = self.words.get(row).first_chunk::<N>();
-        own.is_some_and(|own| (0..N).all(|limb| own[limb] == key[limb]))
-    }
-
-    #[inline]
-    fn longest<const N: usize>(&self, key: [u64; N]) -> Option<u32> {
-        for at in &self.visit {
-            let group = &self.groups[*at as usize];
-            let mut masked = key;
-            for (limb, mask) in masked.iter_mut().zip(&group.mask) {
-                *limb &= mask;
-            }
-            let tag = hash(&masked);
-            if !group.heads.maybe(tag) {
-                continue;
-            }
-            let found = group.heads.find(tag, |row| self.has(row, &masked));
-            if found.is_some() {
-                return found;
-            }
-        }
-        None
-    }
-
-    fn longest_wide(&self, key: &[u64]) -> Option<u32> {
-        let mut masked = Limbs::new();
-        self.visit.iter().find_map(|at| {
-            let group = &self.groups[*at as usize];
-            masked.clear();
-            masked.extend(key.iter().zip(&group.mask).map(|(limb, mask)| limb & mask));
-            group
-                .heads
-                .find(hash(&masked), |row| self.key(row) == &*masked)
-        })
-    }
-
-    fn best(&self, key: &[u64]) -> Option<u32> {
-        let mut best: Option<(i32, u64, u32)> = None;
-        let mut masked = Limbs::new();
-        for at in &self.visit {
-            let group = &self.groups[*at as usize];
-            if best.is_some_and(|(priority, ..)| i64::from(priority) > group.rank) {
-                break;
-            }
-            masked.clear();
-            masked.extend(key.iter().zip(&group.mask).map(|(limb, mask)| limb & mask));
-            let Some(head) = group
-                .heads
-                .find(hash(&masked), |row| self.key(row) == &*masked)
-            else {
-                continue;
-            };
-            let mut row = head;
-            while row != NO_ROW {
-                let state = &self.ranks[row as usize];
-                if self.in_ranges(row, key) {
-                    let better = best.is_none_or(|(priority, age, _)| {
-                        (state.priority, age) > (priority, state.age)
-                    });
-                    if better {
-                        best = Some((state.priority, state.age, row));
-                    }
-                    // The chain is sorted: nothing behind is better.
-                    break;
-                }
-                row = state.next;
-            }
-        }
-        best.map(|(.., row)| row)
     }
 
     fn in_ranges(&self, row: u32, key: &[u64]) -> bool {
@@ -239,10 +138,6 @@ impl Rows {
             .get(row)
             .get(..self.key_limbs)
             .unwrap_or_default()
-    }
-
-    fn group_of(&self, row: u32) -> usize {
-        self.states.first(row).map_or(0, |state| state.group) as usize
     }
 
     /// What a row does: the word, then the arguments.
@@ -306,164 +201,10 @@ impl Rows {
         }
     }
 
-    /// The rows that match the keys of these lanes of a vector.
-    pub(crate) fn lookup_lanes(&self, keys: &[Row], lanes: &[u8], rows: &mut [u32; LANES]) {
-        match (self.order, keys) {
-            (Order::Priority, [one]) => self.best_lanes([one], lanes, rows),
-            (Order::Priority, [one, two]) => self.best_lanes([one, two], lanes, rows),
-            (Order::Priority, [one, two, three]) => {
-                self.best_lanes([one, two, three], lanes, rows);
-            }
-            (Order::Priority, [one, two, three, four]) => {
-                self.best_lanes([one, two, three, four], lanes, rows);
-            }
-            (_, [] | [_, _, _, _, ..]) => {
-                let mut key = [0u64; MAX_KEY_LIMBS];
-                let key = &mut key[..keys.len().min(MAX_KEY_LIMBS)];
-                for lane in lanes {
-                    for (limb, row) in key.iter_mut().zip(keys) {
-                        *limb = get(row, *lane);
-                    }
-                    rows[usize::from(*lane) % LANES] = self.lookup(key).unwrap_or(NO_ROW);
-                }
-            }
-            (_, [one]) => self.lanes([one], lanes, rows),
-            (_, [one, two]) => self.lanes([one, two], lanes, rows),
-            (_, [one, two, three]) => self.lanes([one, two, three], lanes, rows),
-        }
-    }
-
-    /// One group after the other for the lanes that have no row yet.
-    fn lanes<const N: usize>(&self, keys: [&Row; N], lanes: &[u8], rows: &mut [u32; LANES]) {
-        let mut open = [0u8; LANES];
-        let mut count = lanes.len().min(LANES);
-        open[..count].copy_from_slice(&lanes[..count]);
-        for group in self.visit.iter().map(|at| &self.groups[*at as usize]) {
-            let mut masked = [[0u64; N]; LANES];
-            let mut tags = [0u32; LANES];
-            let mut likely = [0u8; LANES];
-            let mut asked = 0;
-            let Some(mask) = group.mask.first_chunk::<N>() else {
-                continue;
-            };
-            for lane in &open[..count] {
-                let at = usize::from(*lane) % LANES;
-                masked[at] = std::array::from_fn(|limb| keys[limb][at] & mask[limb]);
-                tags[at] = hash(&masked[at]);
-                likely[asked] = *lane;
-                asked += usize::from(group.heads.maybe(tags[at]));
-            }
-            self.probe(group, (&masked, &tags), &likely[..asked], rows);
-            let mut left = 0;
-            for at in 0..count {
-                let lane = open[at];
-                if rows[usize::from(lane) % LANES] == NO_ROW {
-                    open[left] = lane;
-                    left += 1;
-                }
-            }
-            count = left;
-            if count == 0 {
-                return;
-            }
-        }
-    }
-
-    /// As [`Rows::best`], one group after the other for the lanes that may find better there.
-    fn best_lanes<const N: usize>(&self, keys: [&Row; N], lanes: &[u8], rows: &mut [u32; LANES]) {
-        let mut own = [[0u64; N]; LANES];
-        for lane in lanes {
-            own[usize::from(*lane) % LANES] = keys.map(|row| get(row, *lane));
-        }
-        // The priority that the lane has, below all if none.
-        let mut have = [i64::MIN; LANES];
-        let mut open = [0u8; LANES];
-        let mut count = lanes.len().min(LANES);
-        open[..count].copy_from_slice(&lanes[..count]);
-        for group in self.visit.iter().map(|at| &self.groups[*at as usize]) {
-            let mut left = 0;
-            for at in 0..count {
-                let lane = open[at];
-                if have[usize::from(lane) % LANES] <= group.rank {
-                    open[left] = lane;
-                    left += 1;
-                }
-            }
-            count = left;
-            if count == 0 {
-                return;
-            }
-            let Some(mask) = group.mask.first_chunk::<N>() else {
-                continue;
-            };
-            for lane in &open[..count] {
-                let lane = usize::from(*lane) % LANES;
-                let key: [u64; N] = std::array::from_fn(|limb| own[lane][limb] & mask[limb]);
-                let tag = hash(&key);
-                if !group.heads.maybe(tag) {
-                    continue;
-                }
-                let Some(mut row) = group.heads.find(tag, |row| self.has(row, &key)) else {
-                    continue;
-                };
-                // Sorted by priority: the first that fits is the best.
-                while row != NO_ROW && !self.in_ranges(row, &own[lane]) {
-                    row = self.ranks[row as usize].next;
-                }
-                if let Some(rank) = self.ranks.get(row as usize) {
-                    let priority = i64::from(rank.priority);
-                    let older = |row: u32| {
-                        let other = self.ranks.get(row as usize);
-                        other.is_some_and(|other| rank.age < other.age)
-                    };
-                    if priority > have[lane] || (priority == have[lane] && older(rows[lane])) {
-                        have[lane] = priority;
-                        rows[lane] = row;
-                    }
-                }
-            }
-        }
-    }
-
-    /// Looks the keys of these lanes up in a group. What one lane waits for is fetched for all
-    /// lanes first: the place in the index, then the row.
-    #[inline]
-    fn probe<const N: usize>(
-        &self,
-        group: &Group,
-        (keys, tags): (&[[u64; N]; LANES], &[u32; LANES]),
-        lanes: &[u8],
-        rows: &mut [u32; LANES],
-    ) {
-        let mut slots = [0u64; LANES];
-        for lane in lanes {
-            let lane = usize::from(*lane) % LANES;
-            slots[lane] = group.heads.touch(tags[lane]);
-        }
-        let settled = group.heads.settled();
-        let mut fetched = 0;
-        for lane in lanes {
-            let lane = usize::from(*lane) % LANES;
-            if let Some(row) = Index::likely(slots[lane], tags[lane]) {
-                fetched ^= self.words.number(row, 0).unwrap_or(0);
-            }
-        }
-        std::hint::black_box(fetched);
-        for lane in lanes {
-            let lane = usize::from(*lane) % LANES;
-            if slots[lane] == 0 && settled {
-                continue;
-            }
-            let key = &keys[lane];
-            if let Some(row) = group.heads.find(tags[lane], |row| self.has(row, key)) {
-                rows[lane] = row;
-            }
-        }
-    }
-
     /// Goes on with what was put off; true if there is more.
     pub(crate) fn settle(&mut self) -> bool {
-        self.groups.iter_mut().any(|group| group.heads.carry())
+        let mut groups = self.groups.groups.iter_mut();
+        groups.any(|group| group.heads.carry())
     }
 
     pub(crate) fn counter(&self, row: u32) -> CounterValue {
@@ -479,7 +220,7 @@ impl Rows {
     /// The row behind a handle, if it is still the same entry.
     pub(crate) fn row(&self, handle: EntryHandle) -> Option<u32> {
         let state = self.states.first(handle.row)?;
-        (state.group != FREE && state.serial == handle.serial).then_some(handle.row)
+        (state.class != FREE && state.serial == handle.serial).then_some(handle.row)
     }
 
     pub(crate) fn handle(&self, row: u32) -> EntryHandle {
@@ -489,60 +230,162 @@ impl Rows {
         }
     }
 
-    /// Rows in use.
-    pub(crate) fn rows(&self) -> impl Iterator<Item = u32> + '_ {
-        let end = u32::try_from(self.states.len()).unwrap_or(NO_ROW);
+    /// Rows that were in use at some time.
+    pub(crate) fn places(&self) -> usize {
+        self.states.len()
+    }
+
+    /// Rows in use, of these.
+    pub(crate) fn rows_at(&self, places: Range<usize>) -> impl Iterator<Item = u32> + '_ {
+        let row = |place: usize| u32::try_from(place.min(self.states.len())).unwrap_or(NO_ROW);
+        let (start, end) = (row(places.start), row(places.end));
         let live = |row: &u32| {
             self.states
                 .first(*row)
-                .is_some_and(|state| state.group != FREE)
+                .is_some_and(|state| state.class != FREE)
         };
-        (0..end).filter(live)
+        (start..end).filter(live)
     }
 
     pub(crate) fn priority(&self, row: u32) -> i32 {
-        self.ranks.get(row as usize).map_or(0, |rank| rank.priority)
+        self.ranks.first(row).map_or(0, |rank| rank.priority)
     }
 
     /// Key, mask and ranges of a row.
     pub(crate) fn parts(&self, row: u32) -> (&[u64], &[u64], &[RangeCheck]) {
-        let group = &self.groups[self.group_of(row)];
+        let class = self.states.first(row).map_or(FREE, |state| state.class);
+        let class = self.groups.classes.get(class as usize);
         (
             self.key(row),
-            &group.mask,
-            self.ranges.get(&row).map_or(&[], Vec::as_slice),
+            class.map_or(&[], |class| &class.mask),
+            self.ranges_of(row),
         )
+    }
+
+    fn ranges_of(&self, row: u32) -> &[RangeCheck] {
+        self.ranges.get(&row).map_or(&[], Vec::as_slice)
     }
 
     /// The row with exactly this match and priority.
     pub(crate) fn find(&self, packed: &Packed, priority: i32) -> Option<u32> {
-        let group = &self.groups[*self.masks.get(&packed.mask)?];
-        let value: &[u64] = &packed.value;
-        let mut row = group
-            .heads
-            .find(hash(value), |row| self.key(row) == value)?;
+        let class = self.groups.class(&packed.mask)?;
         if self.order != Order::Priority {
-            return Some(row);
+            let home = self.groups.classes.get(class as usize)?.home;
+            return self.only(home, hash(&packed.value), &packed.value);
         }
-        while row != NO_ROW {
-            let state = &self.ranks[row as usize];
-            let same = state.priority == priority
-                && self.ranges.get(&row).map_or(&[][..], Vec::as_slice) == packed.ranges;
-            if same {
-                return Some(row);
-            }
-            row = state.next;
-        }
-        None
+        let class = self.groups.classes.get(class as usize)?;
+        let found = self.spot(class.home, packed, priority).err();
+        found.or_else(|| self.spot(class.own, packed, priority).err())
     }
 
-    /// Adds a row; the caller has checked that it is not there and that there is room.
-    pub(crate) fn insert(&mut self, packed: Packed, priority: i32, word: u64, args: &[u64]) -> u32 {
+    /// The row of this key in a group where keys are not chained.
+    fn only(&self, group: u32, tag: u32, key: &[u64]) -> Option<u32> {
+        let group = self.groups.groups.get(group as usize)?;
+        group.heads.find(tag, |row| self.key(row) == key)
+    }
+
+    /// Where an entry belongs in a group, or its row if it is there.
+    fn spot(&self, at: u32, packed: &Packed, priority: i32) -> Result<Spot, u32> {
+        let mut spot = Spot {
+            group: at,
+            tag: 0,
+            head: NO_ROW,
+            before: NO_ROW,
+            length: 0,
+        };
+        let Some(group) = self.groups.groups.get(at as usize) else {
+            return Ok(spot);
+        };
+        let mut masked = Limbs::new();
+        lookup::under(&packed.value, &group.mask, &mut masked);
+        spot.tag = hash(&masked);
+        let head = group
+            .heads
+            .find(spot.tag, |row| self.is_under(row, &masked, &group.mask));
+        spot.head = head.unwrap_or(NO_ROW);
+        let mut row = spot.head;
+        while let Some(rank) = self.ranks.first(row) {
+            if rank.priority == priority
+                && self.key(row) == &*packed.value
+                && self.ranges_of(row) == packed.ranges
+                && self.parts(row).1 == &*packed.mask
+            {
+                return Err(row);
+            }
+            if rank.priority >= priority {
+                spot.before = row;
+            }
+            spot.length += 1;
+            row = rank.next;
+        }
+        Ok(spot)
+    }
+
+    /// True if a row has this key in the bits of a mask.
+    fn is_under(&self, row: u32, key: &[u64], mask: &[u64]) -> bool {
+        let own = self.key(row).iter().zip(mask);
+        own.zip(key).all(|((own, mask), limb)| own & mask == *limb)
+    }
+
+    /// Adds a row, unless there is one with this match and priority. The caller has checked that
+    /// there is room.
+    pub(crate) fn insert(
+        &mut self,
+        packed: Packed,
+        priority: i32,
+        word: u64,
+        args: &[u64],
+    ) -> Option<u32> {
+        let class = self.groups.class_for(&packed);
+        let spot = self.free_spot(class, &packed, priority)?;
+        self.groups.classes.get_mut(class as usize)?.rows += 1;
+        let row = self.fill(class, packed, word, args);
+        self.ages += 1;
+        if let Some(rank) = self.ranks.first_mut(row) {
+            *rank = Rank {
+                priority,
+                next: NO_ROW,
+                age: self.ages,
+                group: spot.group,
+            };
+        }
+        self.groups.gain(spot.group, priority);
+        self.link(spot, row);
+        self.count += 1;
+        Some(row)
+    }
+
+    /// Where an entry of this class belongs; `None` if it is there already.
+    fn free_spot(&mut self, class: u32, packed: &Packed, priority: i32) -> Option<Spot> {
+        let own = self.groups.classes.get(class as usize)?;
+        if self.order != Order::Priority {
+            let tag = hash(&packed.value);
+            let taken = own.rows > 0 && self.only(own.home, tag, &packed.value).is_some();
+            return (!taken).then_some(Spot {
+                group: own.home,
+                tag,
+                head: NO_ROW,
+                before: NO_ROW,
+                length: 0,
+            });
+        }
+        let spot = self.spot(own.home, packed, priority).ok()?;
+        self.spot(own.own, packed, priority).ok()?;
+        let home = self.groups.groups.get(own.home as usize)?;
+        if spot.length < CHAIN || home.mask == own.mask {
+            return Some(spot);
+        }
+        let own = self.groups.own(class);
+        self.spot(own, packed, priority).ok()
+    }
+
+    /// A row with this content, linked nowhere.
+    fn fill(&mut self, class: u32, packed: Packed, word: u64, args: &[u64]) -> u32 {
         let row = self.free.pop().unwrap_or_else(|| {
             let row = u32::try_from(self.states.len()).unwrap_or(NO_ROW - 1);
             self.states.push();
             if self.order == Order::Priority {
-                self.ranks.push(Rank::default());
+                self.ranks.push();
             }
             self.words.push();
             if self.counted {
@@ -553,17 +396,8 @@ impl Rows {
             }
             row
         });
-        let group = self.group(&packed, priority);
-        self.ages += 1;
         if let Some(state) = self.states.first_mut(row) {
-            state.group = group;
-        }
-        if let Some(rank) = self.ranks.get_mut(row as usize) {
-            *rank = Rank {
-                priority,
-                next: NO_ROW,
-                age: self.ages,
-            };
+            state.class = class;
         }
         let key = self.words.get_mut(row);
         for (to, from) in key.iter_mut().zip(&packed.value) {
@@ -575,165 +409,86 @@ impl Rows {
         if !packed.ranges.is_empty() {
             self.ranges.insert(row, packed.ranges);
         }
-        self.link(group as usize, row);
-        self.count += 1;
         row
     }
 
     /// Takes a row out.
     pub(crate) fn remove(&mut self, row: u32) {
-        let group = self.group_of(row);
+        let class = self.states.first(row).map_or(FREE, |state| state.class);
+        let group = match self.ranks.first(row) {
+            Some(rank) => rank.group,
+            None => {
+                let class = self.groups.classes.get(class as usize);
+                class.map_or(NO_GROUP, |class| class.home)
+            }
+        };
+        if class == FREE || group == NO_GROUP {
+            return;
+        }
+        let priority = self.priority(row);
         self.unlink(group, row);
         self.ranges.remove(&row);
         if let Some(state) = self.states.first_mut(row) {
-            state.group = FREE;
+            state.class = FREE;
             state.serial = state.serial.wrapping_add(1);
         }
         self.free.push(row);
         self.count -= 1;
-        if self.order == Order::Priority {
-            let priority = self.ranks[row as usize].priority;
-            let priorities = &mut self.groups[group].priorities;
-            if let Some(count) = priorities.get_mut(&priority) {
-                *count -= 1;
-                if *count == 0 {
-                    priorities.remove(&priority);
-                }
-            }
-            let best = priorities
-                .last_key_value()
-                .map_or(i64::MIN, |(best, _)| i64::from(*best));
-            self.rerank(group, best);
-        }
-        if self.groups[group].heads.is_empty() && self.order != Order::Exact {
-            self.drop_group(group);
-        }
+        self.groups.lose(group, class, priority);
     }
 
-    /// The group of this mask, made if needed.
-    fn group(&mut self, packed: &Packed, priority: i32) -> u32 {
-        let found = self.masks.get(&packed.mask).copied();
-        let at = found.unwrap_or_else(|| {
-            let rank = match self.order {
-                Order::Priority => i64::MIN,
-                Order::Exact | Order::Lpm => i64::from(packed.prefix_len),
-            };
-            let group = Group {
-                mask: packed.mask.clone(),
-                rank,
-                heads: if self.order == Order::Exact {
-                    Index::default()
-                } else {
-                    Index::filtered()
-                },
-                priorities: BTreeMap::new(),
-            };
-            let at = match self.spare.pop() {
-                Some(at) => {
-                    self.groups[at] = group;
-                    at
-                }
-                None => {
-                    self.groups.push(group);
-                    self.groups.len() - 1
-                }
-            };
-            self.masks.insert(packed.mask.clone(), at);
-            self.visit.push(u32::try_from(at).unwrap_or(0));
-            self.sort_visit();
-            at
-        });
-        if self.order == Order::Priority {
-            *self.groups[at].priorities.entry(priority).or_insert(0) += 1;
-            let best = self.groups[at].rank.max(i64::from(priority));
-            self.rerank(at, best);
-        }
-        u32::try_from(at).unwrap_or(0)
-    }
-
-    fn rerank(&mut self, group: usize, rank: i64) {
-        if self.groups[group].rank != rank {
-            self.groups[group].rank = rank;
-            self.sort_visit();
-        }
-    }
-
-    fn sort_visit(&mut self) {
-        let groups = &self.groups;
-        self.visit
-            .sort_by_key(|at| std::cmp::Reverse(groups[*at as usize].rank));
-    }
-
-    /// An empty group is visited no more; its place is taken by the next new mask.
-    fn drop_group(&mut self, group: usize) {
-        self.visit.retain(|at| *at as usize != group);
-        let mask = std::mem::take(&mut self.groups[group].mask);
-        self.masks.remove(&mask);
-        self.spare.push(group);
-    }
-
-    fn link(&mut self, group: usize, row: u32) {
-        let tag = hash(self.key(row));
-        let head = {
-            let heads = &self.groups[group].heads;
-            heads.find(tag, |other| self.key(other) == self.key(row))
-        };
-        let heads = &mut self.groups[group].heads;
-        let Some(head) = head else {
-            heads.insert(tag, row);
+    fn link(&mut self, spot: Spot, row: u32) {
+        let Some(group) = self.groups.groups.get_mut(spot.group as usize) else {
             return;
         };
-        // Only where priorities decide may two rows have one key.
-        let ranks = &mut self.ranks;
-        let priority = ranks[row as usize].priority;
-        if ranks[head as usize].priority < priority {
-            ranks[row as usize].next = head;
-            heads.replace(tag, head, row);
+        if spot.head == NO_ROW {
+            group.heads.insert(spot.tag, row);
             return;
         }
-        let mut before = head;
-        loop {
-            let next = ranks[before as usize].next;
-            if next == NO_ROW || ranks[next as usize].priority < priority {
-                ranks[row as usize].next = next;
-                ranks[before as usize].next = row;
-                return;
+        let next = match self.ranks.first_mut(spot.before) {
+            Some(before) => std::mem::replace(&mut before.next, row),
+            None => {
+                group.heads.replace(spot.tag, spot.head, row);
+                spot.head
             }
-            before = next;
+        };
+        if let Some(rank) = self.ranks.first_mut(row) {
+            rank.next = next;
         }
     }
 
-    fn unlink(&mut self, group: usize, row: u32) {
-        let tag = hash(self.key(row));
-        let head = {
-            let heads = &self.groups[group].heads;
-            heads.find(tag, |other| self.key(other) == self.key(row))
+    fn unlink(&mut self, group: u32, row: u32) {
+        let mut masked = Limbs::new();
+        let Some(own) = self.groups.groups.get(group as usize) else {
+            return;
         };
-        let heads = &mut self.groups[group].heads;
+        lookup::under(self.key(row), &own.mask, &mut masked);
+        let tag = hash(&masked);
+        let head = own
+            .heads
+            .find(tag, |other| self.is_under(other, &masked, &own.mask));
         let Some(head) = head else {
             return;
         };
-        let next = self
-            .ranks
-            .get(row as usize)
-            .map_or(NO_ROW, |rank| rank.next);
+        let next = self.ranks.first(row).map_or(NO_ROW, |rank| rank.next);
         if head == row {
+            let Some(own) = self.groups.groups.get_mut(group as usize) else {
+                return;
+            };
             if next == NO_ROW {
-                heads.remove(tag, row);
+                own.heads.remove(tag, row);
             } else {
-                heads.replace(tag, row, next);
+                own.heads.replace(tag, row, next);
             }
             return;
         }
-        let ranks = &mut self.ranks;
         let mut before = head;
-        while before != NO_ROW {
-            let follows = ranks[before as usize].next;
-            if follows == row {
-                ranks[before as usize].next = next;
+        while let Some(rank) = self.ranks.first_mut(before) {
+            if rank.next == row {
+                rank.next = next;
                 return;
             }
-            before = follows;
+            before = rank.next;
         }
     }
 }

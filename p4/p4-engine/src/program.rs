@@ -261,7 +261,7 @@ pub struct Program {
     pub(crate) deparse: Vec<u16>,
     pub(crate) wires: Vec<HeaderWire>,
     /// Slots that must be zero when a packet comes in.
-    pub(crate) cleared: Vec<Slot>,
+    pub(crate) cleared: Vec<std::ops::Range<Slot>>,
     pub(crate) standard: Option<Standard>,
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use smallvec::SmallVec;
+
 use crate::counter::CounterValue;
 use crate::entry::{ActionCall, EntryAction, ProfileGroup};
 use crate::matching::Rows;
@@ -10,13 +12,16 @@ use crate::program::{ActionIndex, MatchKind, Program, TableIndex};
 use crate::replicate::{CloneSession, Replica};
 use crate::value::Value;
 
+/// Arguments of an action as limbs.
+pub(crate) type Args = SmallVec<[u64; 4]>;
+
 /// An action of a table with its arguments as limbs.
 #[derive(Clone, Debug)]
 pub(crate) struct BoundAction {
     pub(crate) action: ActionIndex,
     /// Position among the table's actions.
     pub(crate) local: usize,
-    pub(crate) args: Vec<u64>,
+    pub(crate) args: Args,
 }
 
 #[derive(Debug)]
@@ -76,7 +81,7 @@ impl RegisterState {
 #[derive(Clone, Debug)]
 pub(crate) struct Member {
     pub(crate) call: ActionCall,
-    pub(crate) args: Vec<u64>,
+    pub(crate) args: Args,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -131,8 +136,9 @@ impl State {
                 .actions
                 .iter()
                 .map(|action| arg_limbs(program, *action));
+            let layout = program.key_layout(TableIndex(at));
             let rows = Rows::new(
-                program.key_layout(TableIndex(at)).limbs,
+                (layout.limbs, &layout.places),
                 arg_limbs.max().unwrap_or(0),
                 lpm,
                 info.needs_priority,
@@ -237,9 +243,9 @@ pub(crate) fn arg_limbs(program: &Program, action: ActionIndex) -> usize {
 }
 
 /// Arguments as limbs, in the order of the parameter slots.
-pub(crate) fn spread_args(program: &Program, call: &ActionCall) -> Vec<u64> {
+pub(crate) fn spread_args(program: &Program, call: &ActionCall) -> Args {
     let params = &program.action_info(call.action).params;
-    let mut limbs = Vec::new();
+    let mut limbs = Args::new();
     for (param, arg) in params.iter().zip(&call.args) {
         limbs.extend((0..param.bits.div_ceil(64)).map(|at| arg.limb(at)));
     }

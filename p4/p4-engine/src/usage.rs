@@ -1,6 +1,8 @@
 //! Which slots of the register file the code reads and writes, so that what nobody reads is
 //! neither extracted nor cleared, and what nobody writes leaves as it came.
 
+use std::ops::Range;
+
 use crate::ir::{CalculationInput, Code, Op, SelectPart, Slot};
 use crate::layout::{Layout, SLOTS};
 use crate::lower::Standard;
@@ -89,7 +91,7 @@ impl Usage {
 
     /// Slots of a packet that must be zero when it comes in: those that are read, and all of a
     /// header that is put together anew when it leaves.
-    pub(crate) fn cleared(&self, layout: &Layout, wires: &[HeaderWire]) -> Vec<Slot> {
+    pub(crate) fn cleared(&self, layout: &Layout, wires: &[HeaderWire]) -> Vec<Range<Slot>> {
         let mut set = self.read.clone();
         for (header, wire) in layout.headers.iter().zip(wires) {
             if !header.metadata && wire.origin.is_none() {
@@ -97,7 +99,15 @@ impl Usage {
             }
         }
         let end = Slot::try_from(layout.fields_end).unwrap_or(Slot::MAX);
-        (0..end).filter(|slot| set.has(*slot)).collect()
+        // In runs: together they are cleared at the speed of memory.
+        let mut runs: Vec<Range<Slot>> = Vec::new();
+        for slot in (0..end).filter(|slot| set.has(*slot)) {
+            match runs.last_mut() {
+                Some(run) if run.end == slot => run.end += 1,
+                _ => runs.push(slot..slot + 1),
+            }
+        }
+        runs
     }
 
     fn read(&mut self, slots: &[Slot]) {

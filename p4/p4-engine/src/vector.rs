@@ -11,6 +11,7 @@
 //! (clones, digests, meters, random numbers); from there the caller goes on anew.
 
 mod apply;
+mod hashes;
 mod journal;
 mod kernels;
 mod parse;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use p4_engine::{
     ActionCall, ControlError, Engine, EngineConfig, Entry, EntryAction, EntryHandle, KeyPart,
-    Outputs, Program, TableIndex, Value,
+    Matches, Outputs, Prepared, Program, TableIndex, Value,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -107,6 +107,38 @@ impl Bench {
             priority,
             action: EntryAction::Call(ActionCall { action, args }),
         }
+    }
+
+    /// The same, packed by its writer.
+    fn prepared(&self, key: &[KeyPart], priority: i32, result: u32) -> Option<Prepared> {
+        let program = self.engine.program();
+        let action = program.table_action(self.table, "found")?;
+        let number = |value: &Value| value.as_u128();
+        let mut entry = Prepared::new(program, self.table, priority)?;
+        for (field, part) in key.iter().enumerate() {
+            let matches = match part {
+                KeyPart::Exact(value) | KeyPart::Optional(Some(value)) => {
+                    Matches::Equal(number(value)?)
+                }
+                KeyPart::Lpm { value, prefix_len } => Matches::Prefix {
+                    value: number(value)?,
+                    len: usize::from(*prefix_len),
+                },
+                KeyPart::Ternary { value, mask } => Matches::Masked {
+                    value: number(value)?,
+                    mask: number(mask)?,
+                },
+                KeyPart::Range { low, high } => Matches::Between {
+                    low: number(low)?,
+                    high: number(high)?,
+                },
+                KeyPart::Optional(None) => continue,
+            };
+            entry.with(program, field, matches)?;
+        }
+        let args = [u128::from(result)];
+        entry.does(program, action, args.into_iter())?;
+        Some(entry)
     }
 
     fn prioritized(&self) -> bool {
@@ -206,11 +238,15 @@ fn part(bits: usize, kind: &str, (a, b, c): (u64, u64, u64)) -> KeyPart {
             }
         }
         "ternary" => {
-            let mask = match b % 4 {
+            let mask = match b % 12 {
                 0 => Value::zero(),
                 1 => Value::ones(bits),
                 2 => Value::from(3u64),
-                _ => Value::prefix_mask(bits, bits / 3),
+                // Lengths that share a group.
+                length => {
+                    let longer = usize::try_from(length).unwrap();
+                    Value::prefix_mask(bits, (bits / 3 + longer).min(bits))
+                }
             };
             KeyPart::Ternary {
                 value: value.and(&mask),
@@ -245,8 +281,19 @@ proptest! {
             match what {
                 0..5 => {
                     let known = lines.iter().any(|line| line.key == parts && line.priority == priority);
-                    let entry = bench.entry(parts.clone(), priority, result);
-                    match bench.engine.insert(bench.table, entry) {
+                    let outcome = if pick % 2 == 0 {
+                        let entry = bench.prepared(&parts, priority, result).unwrap();
+                        prop_assert_eq!(&entry.key(bench.engine.program()), &parts);
+                        let known = known.then_some(()).and_then(|()| lines.iter().find(
+                            |line| line.key == parts && line.priority == priority));
+                        let found = bench.engine.find_prepared(&entry).unwrap();
+                        prop_assert_eq!(found, known.map(|line| line.handle));
+                        bench.engine.insert_prepared(entry)
+                    } else {
+                        let entry = bench.entry(parts.clone(), priority, result);
+                        bench.engine.insert(bench.table, entry)
+                    };
+                    match outcome {
                         Ok(handle) => {
                             prop_assert!(!known && lines.len() < 64);
                             lines.push(Line { key: parts, priority, result, handle, age: at });
@@ -266,8 +313,13 @@ proptest! {
                     let chosen = pick % lines.len();
                     let line = &mut lines[chosen];
                     line.result = result;
-                    let action = bench.entry(Vec::new(), 0, result).action;
-                    bench.engine.modify(bench.table, line.handle, action).unwrap();
+                    if pick % 2 == 0 {
+                        let entry = bench.prepared(&line.key, line.priority, result).unwrap();
+                        bench.engine.modify_prepared(line.handle, &entry).unwrap();
+                    } else {
+                        let action = bench.entry(Vec::new(), 0, result).action;
+                        bench.engine.modify(bench.table, line.handle, action).unwrap();
+                    }
                 }
                 _ => {}
             }
@@ -343,6 +395,56 @@ fn wrong_entries_are_refused_and_change_nothing() {
         "Parameter result of found has 33 bits, it takes 32"
     );
     assert_eq!(bench.engine.entry_count(table), 0);
+}
+
+/// Prefixes of many lengths that agree in their whole bytes are chained, as many as a chain may have;
+/// the others go to groups of their own and come back.
+#[test]
+fn similar_masks_by_the_dozen_are_told_apart() {
+    let mut bench = Bench::new(SHAPES[6]);
+    let mut lines: Vec<Line> = Vec::new();
+    let key = |length: usize, low: u64| {
+        let mask = Value::prefix_mask(70, length);
+        let value = Value::from(u128::from(low) << 40).and(&mask);
+        let ternary = KeyPart::Ternary { value, mask };
+        let range = KeyPart::Range {
+            low: Value::zero(),
+            high: Value::from(100u64),
+        };
+        vec![ternary, range, KeyPart::Optional(None)]
+    };
+    for round in 0..3u32 {
+        for at in 0..60u32 {
+            let (length, low) = (15 + at as usize % 30, u64::from(at / 30) * 0x5555_5555);
+            let priority = i32::try_from(at * 7 % 13 + 1).unwrap();
+            let parts = key(length, low);
+            let entry = bench.entry(parts.clone(), priority, at + 100 * round);
+            let handle = bench.engine.insert(bench.table, entry).unwrap();
+            lines.push(Line {
+                key: parts,
+                priority,
+                result: at + 100 * round,
+                handle,
+                age: lines.len(),
+            });
+        }
+        for low in [0_u32, 0x5555_5555, 0x5555_5554, 0x5545_5555, 0x1555_5555, 7] {
+            let values = [
+                Value::from(u128::from(low) << 40),
+                Value::from(5u64),
+                Value::zero(),
+            ];
+            let want = scan(&lines, bench.shape, true, &values);
+            assert_eq!(bench.look_up(&values), want, "{low:x}");
+        }
+        while lines.len() > round as usize {
+            let line = lines.remove(lines.len() * 3 / 7);
+            bench.engine.delete(bench.table, line.handle).unwrap();
+        }
+        for line in lines.drain(..) {
+            bench.engine.delete(bench.table, line.handle).unwrap();
+        }
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use thiserror::Error;
 use tokio::sync::{OwnedRwLockReadGuard, mpsc, oneshot};
 
 use crate::{
-    dataplane::{Core, Wake, write_now},
+    dataplane::{Core, Wake, proceed_now, write_now},
     device::Device,
     failure::Failure,
     operation::{self, Operation, Query},
@@ -167,12 +167,14 @@ impl Control {
         self.core = Some(core);
     }
 
-    /// Sends a write; a small one is done at once if nothing waits and the engine's thread sleeps.
-    /// Two threads that wake each other take longer than a few updates.
+    /// Sends a write; its first updates are done at once if nothing waits and the engine's thread
+    /// sleeps. Two threads that wake each other take longer than some hundred updates.
     pub(crate) async fn write(&self, write: Write) -> Result<(), Stopped> {
         let nothing_waits = self.commands.capacity() == COMMANDS;
         let write = match &self.core {
-            Some(core) if nothing_waits && write.more.is_none() && write.updates.len() <= SMALL => {
+            Some(core)
+                if nothing_waits && write.updates.len() <= SMALL && self.wake.is_asleep() =>
+            {
                 match write_now(core, write) {
                     Ok(wanted) => {
                         if wanted {
@@ -195,9 +197,17 @@ impl Control {
         Ok(())
     }
 
-    /// Tells the engine's thread that a piece of the batch that it works on has come, or the last.
-    pub(crate) fn wake(&self) {
-        self.wake.wake();
+    /// Goes on with the batch that is under way, as a piece of it has come, or the last: here if the
+    /// engine's thread sleeps.
+    pub(crate) fn proceed(&self) {
+        let done = match &self.core {
+            Some(core) if self.wake.is_asleep() => proceed_now(core),
+            _ => false,
+        };
+        // Whatever else waits is for the engine's thread.
+        if !done || self.commands.capacity() < COMMANDS {
+            self.wake.wake();
+        }
     }
 
     /// Blocks until there is room; not for tasks.

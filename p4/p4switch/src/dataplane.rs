@@ -27,7 +27,10 @@ use std::{
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 
 pub use self::stats::Stats;
-use self::{control_work::Job, packets::Packets};
+use self::{
+    control_work::{Answers, Batch, Job},
+    packets::Packets,
+};
 pub(crate) use self::{packet_socket::PacketSocket, stats::Counters, wake::Wake};
 use crate::{
     control::{Call, Command, Inbox, Write},
@@ -242,10 +245,7 @@ impl Dataplane {
             // There may be more; do not sleep before they are looked at.
             self.wake.wake();
         }
-        core.tell_time();
-        if let Some(job) = core.job.take() {
-            let target = core.saved.as_mut().or(core.packets.device.as_mut());
-            core.job = job.step(target);
+        if core.step() {
             return true;
         }
         for _ in 0..COMMANDS {
@@ -289,7 +289,22 @@ pub(crate) fn write_now(core: &Mutex<Core>, write: Write) -> Result<bool, Write>
     let before = core.packets.next_tick();
     core.tell_time();
     core.write(write);
-    Ok(core.job.is_some() || core.packets.next_tick() != before)
+    // A batch of which more is to come goes on when it comes.
+    let stuck = core.job.as_ref().is_some_and(|job| !job.waits());
+    Ok(stuck || core.packets.next_tick() != before)
+}
+
+/// Goes on with a batch for one slice if the loop sleeps; false if the loop must be woken.
+pub(crate) fn proceed_now(core: &Mutex<Core>) -> bool {
+    let mut core = match core.try_lock() {
+        Ok(core) => core,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        Err(TryLockError::WouldBlock) => return false,
+    };
+    let before = core.packets.next_tick();
+    core.step();
+    let stuck = core.job.as_ref().is_some_and(|job| !job.waits());
+    !stuck && core.packets.next_tick() == before
 }
 
 impl Core {
@@ -297,6 +312,17 @@ impl Core {
     fn is_due(&self) -> bool {
         let next = self.packets.next_tick();
         next.is_some_and(|next| next <= self.packets.now())
+    }
+
+    /// Works on the batch that is under way; false if there is none.
+    fn step(&mut self) -> bool {
+        self.tell_time();
+        let Some(job) = self.job.take() else {
+            return false;
+        };
+        let target = self.saved.as_mut().or(self.packets.device.as_mut());
+        self.job = job.step(target);
+        true
     }
 
     /// Operations happen at the time of the slice.
@@ -312,7 +338,9 @@ impl Core {
             Command::Write(write) => self.write(write),
             Command::Read(read) => {
                 let target = self.saved.as_ref().or(self.packets.device.as_ref());
-                control_work::read(target, &read);
+                // A small one is done at once.
+                self.job = Answers::begin(read, target);
+                self.step();
             }
             Command::Install {
                 device,
@@ -346,7 +374,7 @@ impl Core {
 
     fn write(&mut self, write: Write) {
         let target = self.saved.as_mut().or(self.packets.device.as_mut());
-        self.job = Job::begin(write, target).and_then(|job| {
+        self.job = Batch::begin(write, target).and_then(|job| {
             let target = self.saved.as_mut().or(self.packets.device.as_mut());
             job.step(target)
         });

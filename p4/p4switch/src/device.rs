@@ -25,6 +25,7 @@ use p4_engine::{
 use self::{idle::IdleTimers, selectors::Selectors};
 pub(crate) use self::{
     learning::{Learned, Learning},
+    observe::Cursor,
     undo::Undo,
 };
 use crate::{
@@ -218,6 +219,7 @@ impl Device {
                     change: back,
                 }))
             }
+            Operation::Plain { way, entry } => self.plain(way, entry, undo.is_some())?,
             Operation::Nothing => None,
         };
         if let (Some(undo), Some(back)) = (undo, back) {
@@ -229,10 +231,12 @@ impl Device {
     fn find(&self, table: TableIndex, key: &Key) -> Result<EntryHandle, Failure> {
         self.engine
             .find(table, &key.parts, key.priority)?
-            .ok_or_else(|| {
-                let name = &self.engine.program().table_info(table).name;
-                Failure::not_found(format!("Table {name} has no entry with this match"))
-            })
+            .ok_or_else(|| self.no_entry(table))
+    }
+
+    fn no_entry(&self, table: TableIndex) -> Failure {
+        let name = &self.engine.program().table_info(table).name;
+        Failure::not_found(format!("Table {name} has no entry with this match"))
     }
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use p4_engine::{
     ActionCall, ActionIndex, CounterIndex, CounterValue, Entry, EntryAction, KeyPart, MeterConfig,
-    MeterIndex, ProfileIndex, RegisterIndex, TableIndex, Value, ValueSetIndex,
+    MeterIndex, Prepared, ProfileIndex, RegisterIndex, TableIndex, Value, ValueSetIndex,
 };
 
 /// What P4Runtime keeps with an entry and the engine knows nothing of.
@@ -151,6 +151,14 @@ pub(crate) enum Change<T> {
     Delete,
 }
 
+/// What is done to a packed entry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Way {
+    Insert,
+    Modify,
+    Delete,
+}
+
 /// One update, checked against the pipeline as far as that goes without its state.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Operation {
@@ -228,6 +236,11 @@ pub(crate) enum Operation {
         /// Position in the pipeline's list.
         digest: usize,
         change: Change<DigestConfig>,
+    },
+    /// An entry with its own action and nothing beside it, packed already.
+    Plain {
+        way: Way,
+        entry: Prepared,
     },
     /// Valid and without effect.
     Nothing,

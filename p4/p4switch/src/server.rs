@@ -11,7 +11,9 @@ use crate::{
 };
 
 /// Requests under way on one connection.
-const REQUESTS: usize = 256;
+const REQUESTS: u32 = 1024;
+/// Largest HTTP/2 frame: a batch of a thousand entries is one of them, not seven.
+const FRAME: u32 = 256 << 10;
 /// How long requests under way may take when the switch stops.
 const DRAIN: Duration = Duration::from_millis(300);
 /// A client that does not answer pings for this long is gone, and so is its claim.
@@ -38,8 +40,8 @@ pub(crate) fn spawn(server: Server) -> Result<JoinHandle<()>, StartError> {
         .tcp_nodelay(true)
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(4 << 20)
-        .max_concurrent_streams(1024)
-        .concurrency_limit_per_connection(REQUESTS)
+        .max_frame_size(Some(FRAME))
+        .max_concurrent_streams(Some(REQUESTS))
         .http2_keepalive_interval(Some(KEEPALIVE))
         .http2_keepalive_timeout(Some(KEEPALIVE));
     if let Some(tls) = tls {
@@ -47,6 +49,7 @@ pub(crate) fn spawn(server: Server) -> Result<JoinHandle<()>, StartError> {
             .tls_config(tls_config(tls))
             .map_err(StartError::Tls)?;
     }
+    // It is the only service, and without a router before it each request is a little cheaper.
     let service = Front::new(service);
     // One worker: workers that wake each other cost more than they bring at this work. Large
     // requests step aside (`block_in_place`), so that streams are served meanwhile.
@@ -64,7 +67,6 @@ pub(crate) fn spawn(server: Server) -> Result<JoinHandle<()>, StartError> {
             .map_err(StartError::System)?
     };
     let incoming = TcpIncoming::from(incoming).with_nodelay(Some(true));
-    let serving = builder.add_service(service);
     std::thread::Builder::new()
         .name("p4switch-serve".to_owned())
         .spawn(move || {
@@ -80,7 +82,7 @@ pub(crate) fn spawn(server: Server) -> Result<JoinHandle<()>, StartError> {
                     tokio::time::sleep(DRAIN).await;
                 };
                 tokio::select! {
-                    served = serving.serve_with_incoming_shutdown(incoming, until) => {
+                    served = builder.serve_with_incoming_shutdown(service, incoming, until) => {
                         if let Err(error) = served {
                             tracing::error!(%error, "The gRPC server failed");
                         }

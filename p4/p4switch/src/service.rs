@@ -3,6 +3,7 @@
 mod configure;
 mod front;
 mod read;
+mod request;
 mod stream;
 mod write;
 
@@ -21,6 +22,7 @@ use p4runtime_proto::{
         p4_runtime_server::P4Runtime,
     },
 };
+use prost::Message as _;
 use tokio::sync::{OwnedRwLockReadGuard, Semaphore};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
@@ -155,7 +157,8 @@ impl P4Runtime for Service {
         &self,
         request: Request<WriteRequest>,
     ) -> Result<Response<WriteResponse>, Status> {
-        let request = front::raw(request.get_ref())?;
+        let request = request::RawWrite::read(request.get_ref().encode_to_vec().into());
+        let request = request.map_err(|error| Status::internal(error.to_string()))?;
         self.0.write(request).await.map(Response::new)
     }
 

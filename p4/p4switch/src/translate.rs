@@ -8,6 +8,7 @@ mod digest;
 mod key;
 mod meter;
 mod notice;
+mod plain;
 mod profile;
 mod query;
 mod replication;
@@ -19,6 +20,7 @@ pub(crate) use self::{
     answer::Answer,
     digest::position as digest_position,
     notice::{digest_list, idle_entries},
+    plain::plain,
     query::query,
     update::{object_of, update},
 };

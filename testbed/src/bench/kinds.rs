@@ -11,9 +11,10 @@ use p4runtime_proto::p4::v1::{
     table_action,
 };
 use prost::Message as _;
+use serde_json::{Value as Json, json};
 
 /// What p4c's bmv2 back end wrote.
-pub(super) const JSON: &str = include_str!("../../cases/bench/kinds.json");
+const JSON: &str = include_str!("../../cases/bench/kinds.json");
 const P4INFO: &[u8] = include_bytes!("../../cases/bench/kinds.p4info.bin");
 
 /// Masks that ternary entries share.
@@ -215,8 +216,40 @@ impl Kinds {
     }
 }
 
+/// The program with so many entries in its ternary table, for who loads no entries from elsewhere.
+///
+/// # Errors
+/// The checked-in program is broken.
+pub(super) fn ternary_json(entries: u64, port: u16) -> Result<String, serde_json::Error> {
+    let mut program: Json = serde_json::from_str(JSON)?;
+    let pipelines = program["pipelines"].as_array_mut();
+    let tables = pipelines.into_iter().flatten();
+    let tables = tables.flat_map(|pipeline| pipeline["tables"].as_array_mut());
+    for table in tables.flatten() {
+        let is = |name: &Json, end: &str| name.as_str().is_some_and(|name| name.ends_with(end));
+        if !is(&table["name"], Match::Ternary.alias()) {
+            continue;
+        }
+        let actions = table["actions"].as_array().into_iter().flatten();
+        let at = actions.enumerate().find(|(_, name)| is(name, "forward"));
+        let action = table["action_ids"][at.map_or(0, |(at, _)| at)].clone();
+        let all = (0..entries).map(|number| {
+            let [(addr, wide), (low, narrow)] = ternary_key(number);
+            // Smaller wins there.
+            json!({"priority": entries - number, "match_key": [
+                {"match_type": "ternary", "key": format!("{:#010x}", addr & wide),
+                 "mask": format!("{wide:#010x}")},
+                {"match_type": "ternary", "key": format!("{:#06x}", low & narrow),
+                 "mask": format!("{narrow:#06x}")},
+            ], "action_entry": {"action_id": action, "action_data": [format!("{port:#x}")]}})
+        });
+        table["entries"] = all.collect();
+    }
+    serde_json::to_string(&program)
+}
+
 /// Value and mask of address and port.
-pub(super) fn ternary_key(number: u64) -> [(u64, u64); 2] {
+fn ternary_key(number: u64) -> [(u64, u64); 2] {
     let (wide, narrow) = mask(number);
     [(spread(number), wide), (port_of(number), narrow)]
 }

@@ -1,7 +1,7 @@
 //! A switch under measurement, as a process of its own.
 
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -10,9 +10,15 @@ use p4runtime_proto::p4::v1::ForwardingPipelineConfig;
 use p4runtime_proto::{Client, ElectionId};
 use thiserror::Error;
 
+use super::wire::PORTS;
+
 /// Time that a switch may take to listen.
 const START: Duration = Duration::from_secs(20);
 const DEVICE_ID: u64 = 1;
+/// The name of our own switch.
+const OURS: &str = "p4switch";
+/// The kernel's ticks of a second, in what it tells of processes.
+const TICKS: f64 = 100.0;
 
 /// Why a switch cannot be measured.
 #[derive(Debug, Error)]
@@ -71,7 +77,7 @@ impl Kind {
     /// This program's own file cannot be found.
     pub(super) fn p4switch() -> Result<Self, PeerError> {
         Ok(Self {
-            name: "p4switch",
+            name: OURS,
             program: std::env::current_exe()?.with_file_name("p4switch"),
             flags: &["--log-level", "error"],
         })
@@ -116,9 +122,7 @@ impl Switch {
         let address = free_address()?;
         let thrift = free_address()?;
         let thrift = thrift.rsplit(':').next().unwrap_or("9090");
-        // Ends with the thread that starts it, whatever becomes of this process.
-        let mut command = Command::new(std::env::current_exe()?);
-        command.args(["supervised", "--"]).arg(&kind.program);
+        let mut command = supervised(kind)?;
         command.args(["--no-p4", "--device-id", &DEVICE_ID.to_string()]);
         command.args(kind.flags).args(["--thrift-port", thrift]);
         for (port, interface) in ports {
@@ -129,6 +133,36 @@ impl Switch {
             std::process::id()
         ));
         command.args(["--", "--grpc-server-addr", &address]);
+        let mut switch = Self::spawn(kind, command, address)?;
+        switch.wait()?;
+        Ok(switch)
+    }
+
+    /// Starts bmv2 with a program, and with files of a folder for its ports, which it reads after so
+    /// many seconds.
+    ///
+    /// # Errors
+    /// See [`PeerError`].
+    pub(super) fn start_on_files(
+        kind: &Kind,
+        folder: &Path,
+        program: &Path,
+        wait: u64,
+    ) -> Result<Self, PeerError> {
+        let (address, thrift) = (free_address()?, free_address()?);
+        let mut command = supervised(kind)?;
+        command.current_dir(folder).args(kind.flags);
+        command.args(["--use-files", &wait.to_string()]);
+        for (port, interface) in PORTS {
+            command.args(["-i", &format!("{port}@{interface}")]);
+        }
+        command.args(["--thrift-port", thrift.rsplit(':').next().unwrap_or("9090")]);
+        command.arg(program);
+        command.args(["--", "--grpc-server-addr", &address]);
+        Self::spawn(kind, command, address)
+    }
+
+    fn spawn(kind: &Kind, mut command: Command, address: String) -> Result<Self, PeerError> {
         let child = command
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -138,14 +172,12 @@ impl Switch {
                 program: kind.program.clone(),
                 source,
             })?;
-        let mut switch = Self {
+        Ok(Self {
             name: kind.name,
             child,
             address,
             election: 0,
-        };
-        switch.wait()?;
-        Ok(switch)
+        })
     }
 
     fn wait(&mut self) -> Result<(), PeerError> {
@@ -188,6 +220,50 @@ impl Switch {
         &self.address
     }
 
+    /// The low half of the election id of the client that was made last; the high one is zero.
+    pub(super) fn election(&self) -> u64 {
+        u64::try_from(self.election).unwrap_or(u64::MAX)
+    }
+
+    /// Seconds that its process has had on a core.
+    pub(super) fn cpu_seconds(&self) -> Option<f64> {
+        if self.name == OURS {
+            // Exact, but of threads that have not ended; ours do not.
+            return self.seconds(None);
+        }
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).ok()?;
+        // Behind the name, which may have blanks: user and system time are fields 14 and 15.
+        let mut fields = text.rsplit_once(')')?.1.split_whitespace().skip(11);
+        let ticks: f64 = fields.next()?.parse().ok()?;
+        let more: f64 = fields.next()?.parse().ok()?;
+        Some((ticks + more) / TICKS)
+    }
+
+    /// Seconds that its thread of this name has had on a core.
+    pub(super) fn thread_seconds(&self, name: &str) -> Option<f64> {
+        self.seconds(Some(name))
+    }
+
+    fn seconds(&self, name: Option<&str>) -> Option<f64> {
+        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id())).ok()?;
+        let mut nanoseconds = 0_u64;
+        for task in tasks {
+            let path = task.ok()?.path();
+            // The kernel keeps 15 bytes of a name.
+            let is = |name: &str| {
+                let own = std::fs::read_to_string(path.join("comm")).unwrap_or_default();
+                own.trim() == name.get(..15).unwrap_or(name)
+            };
+            if name.is_none_or(is) {
+                let text = std::fs::read_to_string(path.join("schedstat")).ok()?;
+                nanoseconds += text.split_whitespace().next()?.parse::<u64>().ok()?;
+            }
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a time")]
+        let nanoseconds = nanoseconds as f64;
+        Some(nanoseconds / 1e9)
+    }
+
     /// The device that requests name.
     pub(super) fn device_id(&self) -> u64 {
         DEVICE_ID
@@ -207,6 +283,13 @@ impl Switch {
             reason: offload_api::error_chain(error),
         }
     }
+}
+
+/// A switch that ends with the thread that starts it, whatever becomes of this process.
+fn supervised(kind: &Kind) -> Result<Command, PeerError> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.args(["supervised", "--"]).arg(&kind.program);
+    Ok(command)
 }
 
 impl Drop for Switch {

@@ -107,6 +107,11 @@ impl Report {
     /// One sample of a figure.
     pub(super) fn sample(&mut self, name: &str, unit: &'static str, value: f64) {
         progress(&format!("{name}: {} {unit}", number(value)));
+        self.note(name, unit, value);
+    }
+
+    /// One of many samples of a figure, of which none is worth a line.
+    pub(super) fn note(&mut self, name: &str, unit: &'static str, value: f64) {
         let place = match self.order.iter().position(|known| known == name) {
             Some(place) => place,
             None => {

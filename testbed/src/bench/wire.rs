@@ -116,7 +116,16 @@ impl Wire {
         Ok(best)
     }
 
-    fn run(&self, frames: &[Vec<u8>], window: u64, time: Duration) -> Result<Passed, BenchError> {
+    /// Sends for a time, with so many packets under way.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub(super) fn run(
+        &self,
+        frames: &[Vec<u8>],
+        window: u64,
+        time: Duration,
+    ) -> Result<Passed, BenchError> {
         let failed = |step| move |source: io::Error| BenchError::Wire { step, source };
         let mut headers = MultiHeaders::<()>::preallocate(BURST, None);
         let before = received().map_err(failed("reading the counters of an interface"))?;

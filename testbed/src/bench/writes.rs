@@ -1,20 +1,17 @@
 //! Table writes over P4Runtime: entries a second by kind of match and size of batch, the cost of the
 //! millionth entry, memory, and reading a million back.
 //!
-//! Requests are made before the clock starts. Switches take turns in each round, each from an empty
+//! Requests are made and encoded before the clock starts. Switches take turns in each round, each from an empty
 //! table. The client is the same for all and shares the machine with them.
 
-use std::sync::Mutex;
 use std::time::Instant;
 
-use p4runtime_proto::Client;
-use p4runtime_proto::client::Ready;
-use p4runtime_proto::p4::v1::Update;
-use p4runtime_proto::p4::v1::write_request::Atomicity;
+use prost::bytes::Bytes;
 use tokio::runtime::Runtime;
 
 use super::kinds::{Kinds, Match};
 use super::peer::{Kind, PeerError, Switch};
+use super::raw::{self, Raw};
 use super::report::{Report, Sense, progress};
 use super::{Args, BenchError, Peer};
 
@@ -24,6 +21,13 @@ const PORT: u16 = 2;
 const MILLION: u64 = 1_000_000;
 /// Entries at either end of it that are timed.
 const END: u64 = 20_000;
+
+/// Entries of a ternary table before its rate is taken, and those that are timed.
+const FULL: u64 = 10_000;
+const MORE: u64 = 5_000;
+
+/// Times that each rate is taken in a round.
+const TRIES: usize = 3;
 
 /// How entries are written.
 #[derive(Clone, Copy, Debug)]
@@ -92,14 +96,24 @@ pub(super) fn run(args: &Args, report: &mut Report) -> Result<(), BenchError> {
                         break;
                     }
                     let name = format!("{} {}, {}", peer.name, kind.name(), way.name);
-                    let rate = runtime.block_on(rate(&mut switch, &kinds, kind, way))?;
+                    let done = rate(&mut switch, &kinds, kind, way);
+                    let (rate, cost) = runtime.block_on(done)?;
                     report.sample(&name, "entries/s", rate);
+                    if let Some(cost) = cost {
+                        report.sample(&format!("{name}: time on a core"), "us an entry", cost);
+                    }
                 }
             }
+            let rate = runtime.block_on(rate_when_full(&mut switch, &kinds))?;
+            report.sample(&when_full(peer.name), "entries/s", rate);
         }
     }
     judge(report);
     Ok(())
+}
+
+fn when_full(who: &str) -> String {
+    format!("{who} ternary, batch 1000, into a table of 10 000 entries")
 }
 
 fn judge(report: &mut Report) {
@@ -111,9 +125,9 @@ fn judge(report: &mut Report) {
         }
     }
     report.ratio(
-        "ternary, 10 000 entries: p4switch to bmv2",
-        "p4switch ternary, batch 1000",
-        "bmv2 ternary, batch 1000",
+        "ternary, batch 1000, into a table of 10 000 entries: p4switch to bmv2",
+        &when_full("p4switch"),
+        &when_full("bmv2"),
         Sense::AtLeast,
         20.0,
     );
@@ -130,65 +144,68 @@ fn judge(report: &mut Report) {
     }
 }
 
-/// Entries a second into an empty table.
+/// Entries a second into an empty table, and microseconds that the switch had on a core for each: the
+/// best of some tries, as others may use the machine as well.
 async fn rate(
     switch: &mut Switch,
     kinds: &Kinds,
     kind: Match,
     way: Way,
-) -> Result<f64, BenchError> {
-    let client = switch.push(kinds.config()).await?;
-    let requests = requests(kinds, kind, 0..way.entries, way.batch);
-    let seconds = write(switch, &client, requests, way.flight).await?;
-    #[expect(clippy::cast_precision_loss, reason = "a rate")]
-    let entries = way.entries as f64;
-    Ok(entries / seconds)
+) -> Result<(f64, Option<f64>), BenchError> {
+    // Where neither gets slower with what is there, more of them, so that the time can be told.
+    let entries = match kind {
+        Match::Exact | Match::Lpm if way.batch > 1 => 5 * way.entries,
+        _ => way.entries,
+    };
+    let (mut best, mut least): (f64, Option<f64>) = (0.0, None);
+    for _ in 0..TRIES {
+        let _primary = switch.push(kinds.config()).await?;
+        let raw = Raw::connect(switch).await?;
+        let requests = requests(switch, kinds, kind, 0..entries, way.batch);
+        let before = switch.cpu_seconds();
+        let seconds = raw.write(requests, way.flight).await?;
+        let spent = before.and_then(|before| Some(switch.cpu_seconds()? - before));
+        best = best.max(per_second(entries, seconds));
+        let cost = spent.map(|spent| 1e6 / per_second(entries, spent));
+        least = [least, cost].into_iter().flatten().reduce(f64::min);
+    }
+    Ok((best, least))
+}
+
+/// Entries a second into a ternary table that holds ten thousand, at best.
+async fn rate_when_full(switch: &mut Switch, kinds: &Kinds) -> Result<f64, BenchError> {
+    let mut best: f64 = 0.0;
+    for _ in 0..TRIES {
+        let _primary = switch.push(kinds.config()).await?;
+        let raw = Raw::connect(switch).await?;
+        let first = requests(switch, kinds, Match::Ternary, 0..FULL, 1000);
+        raw.write(first, 1).await?;
+        let more = FULL..FULL + MORE;
+        let requests = requests(switch, kinds, Match::Ternary, more, 1000);
+        let seconds = raw.write(requests, 1).await?;
+        best = best.max(per_second(MORE, seconds));
+    }
+    Ok(best)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a rate")]
+fn per_second(entries: u64, seconds: f64) -> f64 {
+    entries as f64 / seconds.max(1e-9)
 }
 
 fn requests(
+    switch: &Switch,
     kinds: &Kinds,
     kind: Match,
     numbers: std::ops::Range<u64>,
     batch: usize,
-) -> Vec<Vec<Update>> {
+) -> Vec<Bytes> {
     let numbers: Vec<u64> = numbers.collect();
     let request = |part: &[u64]| {
         let updates = part.iter().map(|number| kinds.insert(kind, *number, PORT));
-        updates.collect()
+        raw::request(switch, updates.collect())
     };
     numbers.chunks(batch).map(request).collect()
-}
-
-/// Seconds that these requests take.
-async fn write(
-    switch: &Switch,
-    client: &Client<Ready>,
-    mut requests: Vec<Vec<Update>>,
-    flight: usize,
-) -> Result<f64, BenchError> {
-    requests.reverse();
-    let requests = Mutex::new(requests);
-    let next = || {
-        let mut requests = requests
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        requests.pop()
-    };
-    let began = Instant::now();
-    let worker = async || {
-        while let Some(updates) = next() {
-            let done = client.write(updates, Atomicity::ContinueOnError).await;
-            done.map_err(|error| PeerError::Control {
-                name: switch.name,
-                reason: offload_api::error_chain(&error),
-            })?;
-        }
-        Ok::<(), PeerError>(())
-    };
-    let workers = futures::future::join_all((0..flight).map(|_| worker())).await;
-    let seconds = began.elapsed().as_secs_f64();
-    workers.into_iter().collect::<Result<Vec<()>, _>>()?;
-    Ok(seconds)
 }
 
 /// A million exact entries: the cost of the first and the last, memory, and the way back.
@@ -202,24 +219,27 @@ fn million(
     runtime.block_on(async {
         let client = switch.push(kinds.config()).await?;
         let empty = switch.resident();
+        let raw = Raw::connect(&switch).await?;
         let part = async |numbers| {
-            let requests = requests(kinds, Match::Exact, numbers, 1000);
-            write(&switch, &client, requests, 1).await
+            let requests = requests(&switch, kinds, Match::Exact, numbers, 1000);
+            let before = switch.cpu_seconds();
+            let seconds = raw.write(requests, 1).await?;
+            let spent = before.and_then(|before| Some(switch.cpu_seconds()? - before));
+            Ok::<_, PeerError>((seconds, spent.unwrap_or(seconds)))
         };
         #[expect(clippy::cast_precision_loss, reason = "a rate")]
         let each = |seconds: f64, entries: u64| seconds / entries as f64 * 1e6;
-        let first = part(0..END).await?;
-        let mut seconds = first;
+        let (mut seconds, first) = part(0..END).await?;
         let mut from = END;
         while from < MILLION - END {
             // In pieces: requests for all of them at once would take the memory that is measured.
             let to = (from + 10 * END).min(MILLION - END);
-            seconds += part(from..to).await?;
+            seconds += part(from..to).await?.0;
             from = to;
         }
-        let last = part(MILLION - END..MILLION).await?;
-        seconds += last;
-        let unit = "us an entry";
+        let (end, last) = part(MILLION - END..MILLION).await?;
+        seconds += end;
+        let unit = "us on a core an entry";
         report.sample("p4switch exact, first of a million", unit, each(first, END));
         report.sample("p4switch exact, last of a million", unit, each(last, END));
         #[expect(clippy::cast_precision_loss, reason = "figures")]

@@ -9,6 +9,7 @@ use p4_engine::{Engine, EngineConfig, Program};
 use serde::Serialize;
 
 use super::compile::{Compiled, Compiler};
+use super::entries;
 use super::fuzz::{self, Compared};
 
 /// A script and where its program is.
@@ -62,6 +63,8 @@ pub(super) struct Outcome {
     pub(super) reason: String,
     /// Packets sent.
     pub(super) packets: usize,
+    /// Entries and default actions that the script added to both sides.
+    pub(super) entries: usize,
     /// Frames that came as expected.
     pub(super) frames: usize,
     /// Counters checked.
@@ -112,15 +115,19 @@ impl Case {
                 std::fs::read_to_string(&self.script).map_err(|error| error.to_string())?;
             let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
             let path = folder.path().join("program.json");
+            let (json, entries) = entries::installed(json, &script)?;
             std::fs::write(&path, json).map_err(|error| error.to_string())?;
-            match fuzz::compare(bmv2, &path, &script, packets, seed)? {
-                Compared::Equal(packets) => Ok(Outcome {
-                    packets,
-                    ..self.blank(Verdict::Passed, String::new())
-                }),
-                Compared::Remembered(what) => Ok(self.blank(Verdict::Remembered, what)),
-                Compared::Lost(what) => Ok(self.blank(Verdict::Lost, what)),
-            }
+            let (verdict, reason, packets) =
+                match fuzz::compare(bmv2, &path, &script, packets, seed)? {
+                    Compared::Equal(packets) => (Verdict::Passed, String::new(), packets),
+                    Compared::Remembered(what) => (Verdict::Remembered, what, 0),
+                    Compared::Lost(what) => (Verdict::Lost, what, 0),
+                };
+            Ok(Outcome {
+                packets,
+                entries,
+                ..self.blank(verdict, reason)
+            })
         })
     }
 
@@ -143,6 +150,7 @@ impl Case {
             verdict,
             reason,
             packets: 0,
+            entries: 0,
             frames: 0,
             counters: 0,
         }

@@ -1,8 +1,8 @@
 //! Random packets through the engine and through bmv2: what leaves has to be the same, byte for byte.
 //!
 //! The packets are those of the program's own script, changed at random, cut and lengthened, and
-//! again and again some that were sent before, so that programs with state meet their flows. Neither
-//! side has entries but those in the program: what decides is the program itself.
+//! again and again some that were sent before, so that programs with state meet their flows. Both
+//! sides have the entries of the script (`entries.rs`).
 //!
 //! bmv2 does not forget the fields of headers from one packet to the next. A difference of a program
 //! without registers is therefore tried again packet by packet, each on a fresh switch: if it is gone

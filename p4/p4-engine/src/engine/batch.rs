@@ -120,9 +120,7 @@ impl Engine {
             passes,
             !go,
         );
-        for slot in &program.cleared {
-            lanes.sheet[usize::from(*slot)] = row_of(0);
-        }
+        clear(&mut lanes);
         for (lane, packet) in (0u8..).zip(packets) {
             set(
                 &mut lanes,
@@ -230,9 +228,7 @@ impl Engine {
                 lanes.passes[usize::from(lane)] = fresh(usize::from(lane));
             }
             // All other lanes are through.
-            for slot in &program.cleared {
-                lanes.sheet[usize::from(*slot)] = row_of(0);
-            }
+            clear(&mut lanes);
             for (lane, slot, limb) in kept {
                 lanes.put(slot, lane, limb);
             }
@@ -255,6 +251,16 @@ impl Engine {
         }
         vector.frames = frames;
         done
+    }
+}
+
+/// Nothing is left of the packets before.
+fn clear(lanes: &mut Lanes<'_, '_>) {
+    for run in &lanes.program.cleared {
+        let rows = lanes
+            .sheet
+            .get_mut(usize::from(run.start)..usize::from(run.end));
+        rows.unwrap_or_default().as_flattened_mut().fill(0);
     }
 }
 

@@ -1,16 +1,17 @@
 //! Control operations. Each either happens as a whole or changes nothing.
 
 mod arrays;
+mod prepared;
 mod profiles;
 
 use super::Engine;
 use crate::counter::CounterValue;
 use crate::entry::{ActionCall, Entry, EntryAction, EntryHandle, KeyPart};
 use crate::error::ControlError;
-use crate::key;
+use crate::key::{self, Packed};
 use crate::meter::Meter;
 use crate::program::{ProfileIndex, TableIndex, TableInfo, TableSource};
-use crate::state::{self, BoundAction, RowAction};
+use crate::state::{self, Args, BoundAction, RowAction};
 use crate::value::Value;
 
 impl Engine {
@@ -19,12 +20,18 @@ impl Engine {
     /// # Errors
     /// `Exists`, `Full`, `Const`, or what is wrong with key, priority, action or arguments.
     pub fn insert(&mut self, table: TableIndex, entry: Entry) -> Result<EntryHandle, ControlError> {
+        self.room(table)?;
+        self.put(table, entry)
+    }
+
+    /// Refuses where no entry can be added.
+    fn room(&self, table: TableIndex) -> Result<(), ControlError> {
         let info = self.writable(table)?;
         if self.state.tables[table.position()].rows.len() >= info.max_size {
             let (what, size) = (format!("Table {}", info.name), info.max_size);
             return Err(ControlError::Full { what, size });
         }
-        self.put(table, entry)
+        Ok(())
     }
 
     /// Adds an entry to any table, const ones included.
@@ -42,13 +49,22 @@ impl Engine {
         check_priority(info, entry.priority)?;
         let packed = key::pack(info, self.program.key_layout(table), &entry.key)?;
         let (word, args) = self.bind(table, &entry.action)?;
+        self.add(table, packed, entry.priority, (word, &args))
+    }
+
+    fn add(
+        &mut self,
+        table: TableIndex,
+        packed: Packed,
+        priority: i32,
+        (word, args): (u64, &[u64]),
+    ) -> Result<EntryHandle, ControlError> {
+        let info = self.program.table_info(table);
         let state = &mut self.state.tables[table.position()];
-        if state.rows.find(&packed, entry.priority).is_some() {
-            return Err(ControlError::Exists {
-                table: info.name.clone(),
-            });
-        }
-        let row = state.rows.insert(packed, entry.priority, word, &args);
+        let row = state.rows.insert(packed, priority, word, args);
+        let row = row.ok_or_else(|| ControlError::Exists {
+            table: info.name.clone(),
+        })?;
         self.state.growing = true;
         let state = &mut self.state.tables[table.position()];
         if info.meter.is_some() {
@@ -118,9 +134,25 @@ impl Engine {
 
     /// All entries of a table, in the order of their rows.
     pub fn entries(&self, table: TableIndex) -> impl Iterator<Item = (EntryHandle, Entry)> + '_ {
+        self.entries_at(table, 0..self.places(table))
+    }
+
+    /// The entries at some of a table's places, for who reads a large table bit by bit. An entry keeps
+    /// its place while it is there; there are [`Engine::places`] of them.
+    pub fn entries_at(
+        &self,
+        table: TableIndex,
+        places: std::ops::Range<usize>,
+    ) -> impl Iterator<Item = (EntryHandle, Entry)> + '_ {
         let rows = &self.state.tables[table.position()].rows;
-        rows.rows()
+        rows.rows_at(places)
             .map(move |row| (rows.handle(row), self.entry_of(table, row)))
+    }
+
+    /// Places for entries that a table has had use for so far.
+    #[must_use]
+    pub fn places(&self, table: TableIndex) -> usize {
+        self.state.tables[table.position()].rows.places()
     }
 
     /// How many entries a table has.
@@ -274,7 +306,7 @@ impl Engine {
         &self,
         table: TableIndex,
         action: &EntryAction,
-    ) -> Result<(u64, Vec<u64>), ControlError> {
+    ) -> Result<(u64, Args), ControlError> {
         let info = self.program.table_info(table);
         match (action, info.source) {
             (EntryAction::Call(call), TableSource::Direct) => {
@@ -293,7 +325,7 @@ impl Engine {
                     .contains_key(id);
                 let what = || format!("Member {id} of the profile of table {}", info.name);
                 known
-                    .then(|| (RowAction::Member(*id).word(), Vec::new()))
+                    .then(|| (RowAction::Member(*id).word(), Args::new()))
                     .ok_or_else(|| ControlError::NotFound { what: what() })
             }
             (EntryAction::Group(id), TableSource::Selector(profile)) => {
@@ -302,7 +334,7 @@ impl Engine {
                     .contains_key(id);
                 let what = || format!("Group {id} of the selector of table {}", info.name);
                 known
-                    .then(|| (RowAction::Group(*id).word(), Vec::new()))
+                    .then(|| (RowAction::Group(*id).word(), Args::new()))
                     .ok_or_else(|| ControlError::NotFound { what: what() })
             }
             (EntryAction::Call(_), _) => Err(ControlError::Invalid {

@@ -74,18 +74,7 @@ impl Script {
     /// # Errors
     /// The first [`StfFailure`].
     pub fn run(&self, engine: &mut Engine) -> Result<StfReport, StfFailure> {
-        let mut player = Player {
-            engine,
-            now_us: 0,
-            out: Outputs::new(),
-            expected: BTreeMap::new(),
-            sent: BTreeMap::new(),
-            named: BTreeSet::new(),
-            labels: HashMap::new(),
-            nodes: Vec::new(),
-            added: Vec::new(),
-            report: StfReport::default(),
-        };
+        let mut player = Player::new(engine);
         for (line, statement) in &self.statements {
             let done = player.statement(*line, statement);
             done.map_err(|problem| StfFailure::Statement {
@@ -95,6 +84,41 @@ impl Script {
         }
         player.compare()?;
         Ok(player.report)
+    }
+
+    /// Adds all entries and default actions of the script and nothing else. What is there already
+    /// stays as it is: a script may take an entry out and add it again.
+    ///
+    /// # Errors
+    /// The first statement that cannot be carried out.
+    pub fn set_up(&self, engine: &mut Engine) -> Result<(), StfFailure> {
+        let mut player = Player::new(engine);
+        for (line, statement) in &self.statements {
+            let done = match statement {
+                Statement::Add {
+                    table,
+                    priority,
+                    key,
+                    call,
+                    ..
+                } => player.is_there(table, *priority, key).and_then(|there| {
+                    if there {
+                        return Ok(());
+                    }
+                    let table = player.table(table)?;
+                    let entry = player.entry(table, *priority, key, call)?;
+                    let done = player.engine.insert(table, entry);
+                    done.map(|_| ()).map_err(|error| error.to_string())
+                }),
+                Statement::SetDefault { .. } => player.statement(*line, statement),
+                _ => Ok(()),
+            };
+            done.map_err(|problem| StfFailure::Statement {
+                line: *line,
+                problem,
+            })?;
+        }
+        Ok(())
     }
 }
 
@@ -112,7 +136,29 @@ struct Player<'e> {
     report: StfReport,
 }
 
-impl Player<'_> {
+impl<'e> Player<'e> {
+    fn new(engine: &'e mut Engine) -> Self {
+        Self {
+            engine,
+            now_us: 0,
+            out: Outputs::new(),
+            expected: BTreeMap::new(),
+            sent: BTreeMap::new(),
+            named: BTreeSet::new(),
+            labels: HashMap::new(),
+            nodes: Vec::new(),
+            added: Vec::new(),
+            report: StfReport::default(),
+        }
+    }
+
+    fn is_there(&self, table: &str, priority: Option<i32>, key: &[Pair]) -> Result<bool, String> {
+        let table = self.table(table)?;
+        let (key, priority) = (self.key(table, key)?, self.priority(table, priority));
+        let found = self.engine.find(table, &key, priority);
+        Ok(found.map_err(|error| error.to_string())?.is_some())
+    }
+
     fn statement(&mut self, line: usize, statement: &Statement) -> Result<(), String> {
         match statement {
             Statement::Packet { port, bytes } => {

@@ -2,10 +2,8 @@
 
 use super::kernels::Group;
 use super::{Column, Journal, LANES, Mask, Row, Sheet, Vector, get, lanes_of, put};
-use crate::exec::external::calculate;
 use crate::exec::{Flow, Pass, Run, compute};
-use crate::hash;
-use crate::ir::{CalculationCode, Code, MAX_WORDS, Op, Pc, Slot};
+use crate::ir::{Code, Op, Pc, Slot};
 use crate::lower::MAX_KEY_LIMBS;
 use crate::program::Program;
 use crate::state::State;
@@ -23,7 +21,7 @@ pub(crate) struct Lanes<'v, 'p> {
     pub(super) back: &'v mut [Pc; LANES],
     pub(super) journal: &'v mut Journal,
     pub(super) keys: &'v mut [Row],
-    scratch: &'v mut Vec<u8>,
+    pub(super) scratch: &'v mut Vec<u8>,
     key: &'v mut [u64; MAX_KEY_LIMBS],
     trace: Trace,
     pub(super) group: Group,
@@ -530,71 +528,6 @@ impl<'v, 'p> Lanes<'v, 'p> {
             let value = slots.map(|slot| get(&sheet[usize::from(slot)], *lane));
             self.journal.write(*lane, register, cell, value);
         }
-    }
-
-    /// The hash or checksum of each lane of the group.
-    #[inline(never)]
-    fn calculate(&mut self, code: &CalculationCode) -> [u64; LANES] {
-        let mut sums = [0u64; LANES];
-        let mut rest = self.group.mask;
-        if let Some(sum) = &code.sum {
-            let mut there = self.group.mask;
-            for guard in &sum.guards {
-                there &= self.group.holds(self.sheet, *guard, *guard, |x, _| x != 0);
-            }
-            for (slot, by, wide) in &sum.terms {
-                let row = &self.sheet[usize::from(*slot)];
-                if *wide {
-                    for (sum, limb) in sums.iter_mut().zip(row) {
-                        *sum = sum.wrapping_add(hash::term_of(*limb, *by));
-                    }
-                } else {
-                    let by = u32::from(*by);
-                    for (sum, limb) in sums.iter_mut().zip(row) {
-                        *sum = sum.wrapping_add(limb.wrapping_shl(by));
-                    }
-                }
-            }
-            for lane in lanes_of(there) {
-                let total = sums[usize::from(lane)].wrapping_add(sum.constant);
-                sums[usize::from(lane)] = u64::from(hash::fold16(total));
-            }
-            rest &= !there;
-        }
-        if let Some(words) = &code.words {
-            let mut there = self.group.mask;
-            for guard in &words.guards {
-                there &= self.group.holds(self.sheet, *guard, *guard, |x, _| x != 0);
-            }
-            for lane in lanes_of(there) {
-                let mut limbs = [0u64; MAX_WORDS];
-                let limbs = &mut limbs[..words.constants.len()];
-                limbs.copy_from_slice(&words.constants);
-                for part in &words.parts {
-                    let from = get(&self.sheet[usize::from(part.src)], lane);
-                    let by = u32::from(part.shift.unsigned_abs());
-                    if let Some(to) = limbs.get_mut(usize::from(part.limb)) {
-                        *to |= if part.shift >= 0 {
-                            from.wrapping_shl(by)
-                        } else {
-                            from.wrapping_shr(by)
-                        };
-                    }
-                }
-                sums[usize::from(lane)] = code.algorithm.of_words(limbs, words.bytes);
-            }
-            rest &= !there;
-        }
-        for lane in lanes_of(rest) {
-            let at = usize::from(lane);
-            let column = Column {
-                sheet: self.sheet,
-                lane,
-            };
-            let pass = &self.passes[at];
-            sums[at] = calculate(code, &column, self.program, pass, self.scratch);
-        }
-        sums
     }
 
     /// One lane as a run of its own, for what is rare.

@@ -10,19 +10,44 @@ use tokio::sync::{OwnedRwLockReadGuard, oneshot};
 
 use crate::{
     control::{Answered, Atomicity, Piece, Place, Read, Write},
-    device::Device,
+    device::{Cursor, Device},
     failure::Failure,
     operation::Operation,
 };
 
-/// How long packets may wait for a slice of a batch.
+/// How long packets may wait for a slice of a batch or a read.
 const SLICE: Duration = Duration::from_micros(200);
 /// Updates between two looks at the clock.
 const STRIDE: usize = 32;
 
-/// A batch that is under way and may be cut.
+/// What is under way and may be cut.
 #[derive(Debug)]
-pub(super) struct Job {
+pub(super) enum Job {
+    Write(Batch),
+    Read(Answers),
+}
+
+impl Job {
+    /// Whether there is nothing to do before another piece comes.
+    pub(super) fn waits(&self) -> bool {
+        match self {
+            Self::Write(batch) => batch.waits,
+            Self::Read(_) => false,
+        }
+    }
+
+    /// Works for one slice; gives itself back if there is more to do.
+    pub(super) fn step(self, target: Option<&mut Device>) -> Option<Self> {
+        match self {
+            Self::Write(batch) => batch.step(target).map(Self::Write),
+            Self::Read(answers) => answers.step(target.as_deref()).map(Self::Read),
+        }
+    }
+}
+
+/// A batch that is under way.
+#[derive(Debug)]
+pub(super) struct Batch {
     updates: std::vec::IntoIter<Result<Operation, Failure>>,
     /// Index of the next update in the whole batch.
     next: usize,
@@ -34,9 +59,9 @@ pub(super) struct Job {
     under_way: Option<OwnedRwLockReadGuard<()>>,
 }
 
-impl Job {
+impl Batch {
     /// Begins a batch; an atomic one is done when this returns.
-    pub(super) fn begin(write: Write, target: Option<&mut Device>) -> Option<Self> {
+    pub(super) fn begin(write: Write, target: Option<&mut Device>) -> Option<Job> {
         let Write {
             generation,
             updates,
@@ -57,7 +82,7 @@ impl Job {
                 let _ = reply.send(Ok(failed));
                 None
             }
-            Atomicity::ContinueOnError => Some(Self {
+            Atomicity::ContinueOnError => Some(Job::Write(Self {
                 updates: updates.into_iter(),
                 next: 0,
                 more,
@@ -65,17 +90,12 @@ impl Job {
                 failed: Vec::new(),
                 reply,
                 under_way,
-            }),
+            })),
         }
     }
 
-    /// Whether there is nothing to do before another piece comes.
-    pub(super) fn waits(&self) -> bool {
-        self.waits
-    }
-
-    /// Works for one slice; gives itself back if there is more to do.
-    pub(super) fn step(mut self, target: Option<&mut Device>) -> Option<Self> {
+    /// See [`Job::step`].
+    fn step(mut self, target: Option<&mut Device>) -> Option<Self> {
         let Some(device) = target else {
             let _ = self.reply.send(Err(changed()));
             return None;
@@ -159,21 +179,60 @@ fn all_or_nothing(device: &mut Device, updates: Piece) -> Vec<UpdateError> {
     outcomes
 }
 
-/// Answers a read; the pieces go out as they are found.
-pub(super) fn read(target: Option<&Device>, read: &Read) {
-    let Some(device) = target.filter(|device| device.is_generation(read.generation)) else {
+/// A read that is under way. No write comes between its slices, so it sees the entries of one moment;
+/// counters, registers and hits go on with the packets.
+#[derive(Debug)]
+pub(super) struct Answers {
+    read: Read,
+    /// Position of the query that is answered.
+    query: usize,
+    cursor: Cursor,
+}
+
+impl Answers {
+    /// Begins a read.
+    pub(super) fn begin(read: Read, target: Option<&Device>) -> Option<Job> {
+        if target.is_some_and(|device| device.is_generation(read.generation)) {
+            return Some(Job::Read(Self {
+                read,
+                query: 0,
+                cursor: Cursor::default(),
+            }));
+        }
         for (index, _) in &read.queries {
+            // A client that has gone gets no answer.
             let _ = read.pieces.send(Answered::Failed(changed().at(*index)));
         }
-        return;
-    };
-    for (index, query) in &read.queries {
-        let outcome = device.observe(query, &mut |piece| {
-            read.pieces.send(Answered::Piece(piece)).is_ok()
-        });
-        if let Err(failure) = outcome {
-            let _ = read.pieces.send(Answered::Failed(failure.at(*index)));
+        None
+    }
+
+    /// See [`Job::step`]; pieces go out as they are found.
+    fn step(mut self, target: Option<&Device>) -> Option<Self> {
+        let device = target?;
+        let begun = Instant::now();
+        while let Some((index, query)) = self.read.queries.get(self.query) {
+            let mut wanted = true;
+            let pieces = &self.read.pieces;
+            let more = device.observe(query, &mut self.cursor, &mut |piece| {
+                wanted = pieces.send(Answered::Piece(piece)).is_ok();
+                wanted
+            });
+            if !wanted {
+                return None;
+            }
+            let more = more.unwrap_or_else(|failure| {
+                let _ = pieces.send(Answered::Failed(failure.at(*index)));
+                false
+            });
+            if !more {
+                self.query += 1;
+                self.cursor = Cursor::default();
+            }
+            if begun.elapsed() > SLICE {
+                return Some(self);
+            }
         }
+        None
     }
 }
 
@@ -214,3 +273,6 @@ pub(super) fn commit(
 fn changed() -> Failure {
     Failure::aborted("The pipeline was replaced while the request was on its way")
 }
+
+#[cfg(test)]
+mod tests;

@@ -35,6 +35,11 @@ impl Wake {
         }
     }
 
+    /// Whether the thread sleeps, or is about to: others may work in its place.
+    pub(crate) fn is_asleep(&self) -> bool {
+        self.asleep.load(Ordering::SeqCst)
+    }
+
     /// Says that the thread is about to sleep; false if it should look at its inbox first.
     pub(super) fn doze(&self) -> bool {
         self.asleep.store(true, Ordering::SeqCst);

@@ -1,13 +1,13 @@
 //! Table entries with what belongs to them.
 
 use p4_engine::{
-    ActionCall, CounterValue, Entry, EntryAction, EntryHandle, MeterConfig, TableIndex,
+    ActionCall, CounterValue, Entry, EntryAction, EntryHandle, MeterConfig, Prepared, TableIndex,
 };
 
 use super::{Device, Undo, as_call};
 use crate::{
     failure::Failure,
-    operation::{Beside, Extra, Key, Operation, Row},
+    operation::{Beside, Extra, Key, Operation, Row, Way},
 };
 
 impl Device {
@@ -61,6 +61,39 @@ impl Device {
         }
         self.set_extra(table, handle, extra);
         Ok(handle)
+    }
+
+    /// Writes an entry that comes packed; it has nothing beside it.
+    pub(super) fn plain(
+        &mut self,
+        way: Way,
+        entry: Prepared,
+        undo: bool,
+    ) -> Result<Option<Undo>, Failure> {
+        let table = entry.table();
+        let key = undo.then(|| Key {
+            parts: entry.key(self.engine.program()),
+            priority: entry.priority(),
+        });
+        if way == Way::Insert {
+            let handle = self.engine.insert_prepared(entry)?;
+            self.begin(table, handle)?;
+            return Ok(key.map(|key| Undo::Operation(Operation::Delete { table, key })));
+        }
+        let found = self.engine.find_prepared(&entry)?;
+        let handle = found.ok_or_else(|| self.no_entry(table))?;
+        let back = match (key, way) {
+            (None, _) => None,
+            (Some(key), Way::Modify) => Some(self.restore(table, key, handle)),
+            (Some(_), _) => Some(self.reinsert(table, handle)?),
+        };
+        if way == Way::Modify {
+            self.engine.modify_prepared(handle, &entry)?;
+            self.modify(table, handle, None, None)?;
+        } else {
+            self.delete(table, handle)?;
+        }
+        Ok(back)
     }
 
     /// An entry counts as hit when it is written.

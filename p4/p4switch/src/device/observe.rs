@@ -1,5 +1,7 @@
 //! Answers to queries.
 
+use std::ops::Range;
+
 use p4_engine::{Entry, EntryAction, EntryHandle, ProfileIndex, TableIndex};
 
 use super::Device;
@@ -8,27 +10,95 @@ use crate::{
     operation::{Cells, Extra, Filter, Found, FoundDefault, Piece, Query, Rare, Row, View},
 };
 
-/// Rows or cells in one piece.
-const PIECE: usize = 2048;
+/// Rows or cells in one piece: some tens of microseconds.
+const PIECE: usize = 512;
+
+/// How far an answer has come.
+#[derive(Clone, Copy, Default, Debug)]
+pub(crate) struct Cursor {
+    /// Position in the query's list.
+    object: usize,
+    /// Next row or cell of it.
+    at: usize,
+}
+
+impl Cursor {
+    /// The next cells of an array; if there are none left, that of the next one begins.
+    fn cells(&mut self, cells: &Range<usize>) -> Range<usize> {
+        let first = (cells.start + self.at).min(cells.end);
+        let end = (first + PIECE).min(cells.end);
+        self.at += PIECE;
+        if end == cells.end {
+            *self = Self {
+                object: self.object + 1,
+                at: 0,
+            };
+        }
+        first..end
+    }
+}
 
 impl Device {
-    /// Hands the pieces of an answer to `emit`, which says whether to go on.
+    /// Hands the next piece of an answer to `emit`, which says whether anybody wants more; false when
+    /// the answer is complete. What is small comes in one go.
     pub(crate) fn observe(
         &self,
         query: &Query,
+        cursor: &mut Cursor,
         emit: &mut dyn FnMut(Piece) -> bool,
-    ) -> Result<(), Failure> {
+    ) -> Result<bool, Failure> {
         match query {
             Query::Entries {
                 tables,
                 filter,
                 view,
             } => {
-                for table in tables {
-                    if !self.entries(*table, filter, *view, emit)? {
-                        break;
-                    }
-                }
+                let Some(table) = tables.get(cursor.object) else {
+                    return Ok(false);
+                };
+                return self.entries((*table, filter, *view), cursor, emit);
+            }
+            Query::Counters { counters, cells } => {
+                let Some(counter) = counters.get(cursor.object) else {
+                    return Ok(false);
+                };
+                let array = self.engine.counter(*counter);
+                let all = match cells {
+                    Cells::One(cell) => *cell..(*cell + 1).min(array.len()).max(*cell),
+                    Cells::All => 0..array.len(),
+                };
+                let cells = cursor.cells(&all);
+                return Ok(emit(Piece::Counters {
+                    counter: *counter,
+                    first: cells.start,
+                    values: array.get(cells).unwrap_or_default().to_vec(),
+                }));
+            }
+            Query::Registers { registers, cells } => {
+                let Some(register) = registers.get(cursor.object) else {
+                    return Ok(false);
+                };
+                let cells = cursor.cells(&self.register_cells(*register, *cells));
+                let first = cells.start;
+                let values = cells.filter_map(|cell| self.engine.register(*register, cell));
+                return Ok(emit(Piece::Registers {
+                    register: *register,
+                    first,
+                    values: values.collect(),
+                }));
+            }
+            Query::Meters { meters, cells } => {
+                let Some(meter) = meters.get(cursor.object) else {
+                    return Ok(false);
+                };
+                let cells = cursor.cells(&self.meter_cells(*meter, *cells));
+                let first = cells.start;
+                let configs = cells.map(|cell| self.engine.meter(*meter, cell)).collect();
+                return Ok(emit(Piece::Meters {
+                    meter: *meter,
+                    first,
+                    configs,
+                }));
             }
             Query::Defaults { tables, view } => {
                 for table in tables {
@@ -45,23 +115,6 @@ impl Device {
             Query::Direct { table, row, view } => {
                 let piece = self.one_row(*table, row, *view)?;
                 emit(piece);
-            }
-            Query::Meters { meters, cells } => {
-                for meter in meters {
-                    let range = self.meter_cells(*meter, *cells);
-                    let end = range.end;
-                    for first in range.step_by(PIECE) {
-                        let cells = first..end.min(first + PIECE);
-                        let configs = cells.map(|cell| self.engine.meter(*meter, cell)).collect();
-                        if !emit(Piece::Meters {
-                            meter: *meter,
-                            first,
-                            configs,
-                        }) {
-                            return Ok(());
-                        }
-                    }
-                }
             }
             Query::Members { profiles, member } => {
                 self.members(profiles, *member, emit);
@@ -82,43 +135,6 @@ impl Device {
                     if let Some(config) = self.learning.config(*digest) {
                         let digest = *digest;
                         emit(Piece::Digest { digest, config });
-                    }
-                }
-            }
-            Query::Counters { counters, cells } => {
-                for counter in counters {
-                    let array = self.engine.counter(*counter);
-                    let (start, array) = match cells {
-                        Cells::One(cell) => (*cell, array.get(*cell..=*cell).unwrap_or(&[])),
-                        Cells::All => (0, array),
-                    };
-                    for (at, values) in array.chunks(PIECE).enumerate() {
-                        let (counter, first) = (*counter, start + at * PIECE);
-                        if !emit(Piece::Counters {
-                            counter,
-                            first,
-                            values: values.to_vec(),
-                        }) {
-                            return Ok(());
-                        }
-                    }
-                }
-            }
-            Query::Registers { registers, cells } => {
-                for register in registers {
-                    let range = self.register_cells(*register, *cells);
-                    let end = range.end;
-                    for first in range.step_by(PIECE) {
-                        let values = (first..end.min(first + PIECE))
-                            .filter_map(|cell| self.engine.register(*register, cell))
-                            .collect();
-                        if !emit(Piece::Registers {
-                            register: *register,
-                            first,
-                            values,
-                        }) {
-                            return Ok(());
-                        }
                     }
                 }
             }
@@ -143,50 +159,38 @@ impl Device {
                 }
             }
         }
-        Ok(())
+        Ok(false)
     }
 
     fn entries(
         &self,
-        table: TableIndex,
-        filter: &Filter,
-        view: View,
+        (table, filter, view): (TableIndex, &Filter, View),
+        cursor: &mut Cursor,
         emit: &mut dyn FnMut(Piece) -> bool,
     ) -> Result<bool, Failure> {
         // A table that takes no priorities finds one entry by its key; with priorities the same
         // key may be there several times.
         let needs_priority = self.engine.program().table_info(table).needs_priority;
-        if let Some(key) = &filter.key
-            && (!needs_priority || filter.priority.is_some())
-        {
-            let Some(handle) = self.engine.find(table, key, filter.priority.unwrap_or(0))? else {
-                return Ok(true);
-            };
-            let entry = self.engine.entry(table, handle);
-            let rows: Vec<_> = entry
-                .filter(|entry| self.passes(filter, table, handle, entry))
-                .map(|entry| self.found(table, handle, view, entry))
-                .into_iter()
-                .collect();
-            return Ok(emit(Piece::Entries { table, view, rows }));
-        }
-        let mut rows = Vec::with_capacity(self.engine.entry_count(table).min(PIECE));
-        for (handle, entry) in self.engine.entries(table) {
-            if !self.passes(filter, table, handle, &entry) {
-                continue;
+        let rows: Vec<_> = match &filter.key {
+            Some(key) if !needs_priority || filter.priority.is_some() => {
+                cursor.object += 1;
+                let found = self.engine.find(table, key, filter.priority.unwrap_or(0))?;
+                let entry = |handle| Some((handle, self.engine.entry(table, handle)?));
+                let found = found.and_then(entry).into_iter();
+                found
+                    .filter(|(handle, entry)| self.passes(filter, table, *handle, entry))
+                    .map(|(handle, entry)| self.found(table, handle, view, entry))
+                    .collect()
             }
-            rows.push(self.found(table, handle, view, entry));
-            if rows.len() == PIECE {
-                let full = std::mem::replace(&mut rows, Vec::with_capacity(PIECE));
-                if !emit(Piece::Entries {
-                    table,
-                    view,
-                    rows: full,
-                }) {
-                    return Ok(false);
-                }
+            _ => {
+                let places = cursor.cells(&(0..self.engine.places(table)));
+                self.engine
+                    .entries_at(table, places)
+                    .filter(|(handle, entry)| self.passes(filter, table, *handle, entry))
+                    .map(|(handle, entry)| self.found(table, handle, view, entry))
+                    .collect()
             }
-        }
+        };
         Ok(rows.is_empty() || emit(Piece::Entries { table, view, rows }))
     }
 
@@ -283,7 +287,7 @@ impl Device {
                 .filter(|(id, _)| wanted.is_none_or(|wanted| wanted == *id))
                 .map(|(id, call)| (id, call.clone()))
                 .collect();
-            for members in found.chunks(PIECE) {
+            for members in found.chunks(4 * PIECE) {
                 let (profile, members) = (*profile, members.to_vec());
                 if !emit(Piece::Members { profile, members }) {
                     return;

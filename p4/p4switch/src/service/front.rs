@@ -21,11 +21,14 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{
     Request, Response, Status,
     codegen::{Body, BoxFuture, Service, StdError, http},
-    server::{Grpc, NamedService, ServerStreamingService, UnaryService},
+    server::{Grpc, ServerStreamingService, UnaryService},
 };
 use tonic_prost::ProstCodec;
 
-use super::{Inner, Service as Calls};
+use super::{
+    Inner, Service as Calls,
+    request::{RawWrite, WriteCodec},
+};
 
 /// Largest request: a program of some megabytes, or half a million updates.
 const LARGEST: usize = 64 << 20;
@@ -39,23 +42,6 @@ const REQUESTS: usize = 32;
 const WRITE: &str = "/p4.v1.P4Runtime/Write";
 const READ: &str = "/p4.v1.P4Runtime/Read";
 const SET_PIPELINE: &str = "/p4.v1.P4Runtime/SetForwardingPipelineConfig";
-
-/// `WriteRequest` with its updates as bytes.
-#[derive(Clone, PartialEq, Message)]
-pub(super) struct RawWrite {
-    #[prost(uint64, tag = "1")]
-    pub(super) device_id: u64,
-    #[prost(uint64, tag = "2")]
-    pub(super) role_id: u64,
-    #[prost(message, optional, tag = "3")]
-    pub(super) election_id: Option<Uint128>,
-    #[prost(bytes = "bytes", repeated, tag = "4")]
-    pub(super) updates: Vec<Bytes>,
-    #[prost(int32, tag = "5")]
-    pub(super) atomicity: i32,
-    #[prost(string, tag = "6")]
-    pub(super) role: String,
-}
 
 /// `ReadRequest` with its entities as bytes.
 #[derive(Clone, PartialEq, Message)]
@@ -116,10 +102,6 @@ impl Front {
     }
 }
 
-impl NamedService for Front {
-    const NAME: &'static str = "p4.v1.P4Runtime";
-}
-
 impl<B> Service<http::Request<B>> for Front
 where
     B: Body + Send + 'static,
@@ -140,7 +122,7 @@ where
             WRITE => Box::pin(async move {
                 // It is closed never.
                 let _room = room.acquire_owned().await;
-                let codec = ProstCodec::<WriteResponse, RawWrite>::default();
+                let codec = WriteCodec;
                 let mut grpc = Grpc::new(codec).apply_max_message_size_config(Some(LARGEST), None);
                 Ok(grpc.unary(Write(calls), request).await)
             }),

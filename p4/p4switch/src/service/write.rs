@@ -9,7 +9,8 @@ use tonic::Status;
 
 use super::{
     Inner,
-    front::{RawWrite, part},
+    front::part,
+    request::{Head, RawWrite},
 };
 use crate::{
     arbitration::RoleName,
@@ -25,18 +26,18 @@ const UPDATES: usize = 1 << 20;
 /// Updates that take so long that others should not wait for them.
 const LARGE: usize = 2000;
 /// Updates that are handed over at a time.
-const PIECE: usize = 256;
+const PIECE: usize = 128;
 
 impl Inner {
     pub(super) async fn write(&self, request: RawWrite) -> Result<WriteResponse, Status> {
-        let RawWrite {
+        let RawWrite { head, updates } = request;
+        let Head {
             device_id,
             role_id,
             role,
             election_id,
-            updates,
             atomicity,
-        } = request;
+        } = head;
         self.check_device(device_id)?;
         let role = RoleName::new(&role, role_id);
         let (under_way, access) = self.admit(&role, election_id.as_ref()).await?;
@@ -53,7 +54,7 @@ impl Inner {
                 )));
             }
         };
-        let total = updates.len();
+        let total = updates.count_left();
         if total > UPDATES {
             return Err(Status::resource_exhausted(format!(
                 "The request has {total} updates; {UPDATES} are the most"
@@ -65,9 +66,15 @@ impl Inner {
             }
             translate::update(&pipeline, self.ports, update)
         };
-        let mut updates = updates.into_iter().map(|update| {
+        let request = updates.clone();
+        let mut updates = updates.map(|update| {
+            if access.is_full()
+                && let Some(plain) = translate::plain(&pipeline, request.bytes(&update))
+            {
+                return Ok(plain);
+            }
             // One that is no such message fails alone.
-            let update = part(update, "An update");
+            let update = part(request.cut(update), "An update");
             update
                 .map_err(|status| Failure::invalid(status.message()))
                 .and_then(translate)
@@ -87,15 +94,18 @@ impl Inner {
             let first = updates.by_ref().take(PIECE).collect();
             self.control.write(write(first, Some(more))).await?;
             let rest = || {
-                while updates.len() > 0 {
+                loop {
+                    let piece: Vec<_> = updates.by_ref().take(PIECE).collect();
                     // Fails if the switch stops; the answer does not come then either.
-                    let _ = pieces.send(updates.by_ref().take(PIECE).collect());
-                    self.control.wake();
+                    if piece.is_empty() || pieces.send(piece).is_err() {
+                        break;
+                    }
+                    self.control.proceed();
                 }
             };
             stand_aside(total, rest);
             drop(pieces);
-            self.control.wake();
+            self.control.proceed();
         } else {
             let all = stand_aside(total, || updates.collect());
             self.control.write(write(all, None)).await?;

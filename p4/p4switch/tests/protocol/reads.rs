@@ -1,5 +1,9 @@
 //! P4Runtime 13 and 9.1.5: wildcards, filters, and answers in pieces.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
 use p4runtime_proto::decode_update_errors;
 use p4runtime_proto::p4::v1::{
     Action, CounterData, CounterEntry, DirectCounterEntry, Entity, MeterEntry, RegisterEntry,
@@ -279,4 +283,46 @@ async fn a_large_table_comes_in_pieces_below_a_megabyte() {
     assert!(pieces > 1);
     assert_eq!(seen.len() as u128, ENTRIES);
     switch.shutdown();
+}
+
+/// A packet waits for a slice of a read, not for all of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn packets_pass_while_a_large_table_is_read() {
+    const ENTRIES: u128 = 60_000;
+    let (switch, client) = ready().await;
+    let all: Vec<_> = (0..ENTRIES).collect();
+    for batch in all.chunks(5000) {
+        let updates = batch.iter().map(|mac| insert(mac_entry(*mac, 7))).collect();
+        client
+            .write(updates, Atomicity::ContinueOnError)
+            .await
+            .expect("written");
+    }
+    let switch = Arc::new(switch);
+    let reading = Arc::new(AtomicBool::new(true));
+    let packets = {
+        let (switch, reading) = (Arc::clone(&switch), Arc::clone(&reading));
+        tokio::task::spawn_blocking(move || {
+            let (mut count, mut longest) = (0_u32, Duration::ZERO);
+            while reading.load(Ordering::Relaxed) {
+                let began = Instant::now();
+                let sent = switch.inject(1, &frame(3, 4, 3));
+                assert_eq!(sent.len(), 1, "{sent:?}");
+                longest = longest.max(began.elapsed());
+                count += 1;
+            }
+            (count, longest)
+        })
+    };
+    let began = Instant::now();
+    let read = entries(&client, BY_MAC).await;
+    let whole = began.elapsed();
+    reading.store(false, Ordering::Relaxed);
+    let (count, longest) = packets.await.expect("no packet was lost");
+    assert_eq!(read.len() as u128, ENTRIES);
+    assert!(count > 20, "{count} packets");
+    assert!(
+        longest < whole / 4,
+        "a packet took {longest:?} of the {whole:?} that the read took"
+    );
 }

@@ -1,5 +1,7 @@
 //! A switch in process, a client for it, and short ways to write entities.
 
+use std::sync::LazyLock;
+
 use p4runtime_proto::{
     Client, ElectionId, UpdateError,
     bytestring::encode,
@@ -181,9 +183,16 @@ pub(crate) async fn ready() -> (Handle, Client<Ready>) {
     (switch, client)
 }
 
+/// The p4info of the switch program, decoded once: tests make entries by the ten thousand.
+fn switch_info() -> &'static P4Info {
+    static INFO: LazyLock<P4Info> =
+        LazyLock::new(|| P4Info::decode(SWITCH_INFO).expect("p4info decodes"));
+    &INFO
+}
+
 /// The id of an action by its name.
 pub(crate) fn action_id(name: &str) -> u32 {
-    let p4info = P4Info::decode(SWITCH_INFO).expect("p4info decodes");
+    let p4info = switch_info();
     let preambles = p4info
         .actions
         .iter()
@@ -197,7 +206,7 @@ pub(crate) fn action_id(name: &str) -> u32 {
 
 /// The id of a counter or register by its name.
 pub(crate) fn array_id(name: &str) -> u32 {
-    let p4info = P4Info::decode(SWITCH_INFO).expect("p4info decodes");
+    let p4info = switch_info();
     let counters = p4info
         .counters
         .iter()

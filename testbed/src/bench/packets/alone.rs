@@ -13,6 +13,7 @@ use super::super::kinds::{self, Match};
 use super::super::report::Report;
 use super::super::wire::PORTS;
 use super::world::World;
+use super::{TERNARY, engines};
 
 /// Entries in all tables together.
 const SIZES: [u32; 3] = [1_000, 10_000, 1_000_000];
@@ -22,8 +23,6 @@ const MEMBERS: u32 = 250_000;
 const WINDOW: Duration = Duration::from_millis(800);
 /// Packets handed over at once.
 const BATCH: usize = 64;
-/// Entries of the ternary table.
-const TERNARY: u64 = 10_000;
 
 /// The figure's name.
 pub(super) fn name(entries: u32) -> String {
@@ -43,8 +42,7 @@ pub(super) fn measure(report: &mut Report) -> Result<(), BenchError> {
         .map(|number| kinds::Kinds::frame(Match::Ternary, number * 7919 % TERNARY))
         .collect();
     let rate = rate(&mut engine, &frames);
-    let name = "engine alone, ternary with 10 000 entries of 100 masks";
-    report.sample(name, "packets/s", rate);
+    report.sample(&engines::name("p4switch"), "packets/s", rate);
     Ok(())
 }
 
@@ -206,30 +204,6 @@ fn put(engine: &mut Engine, schema: &TableSchema, row: &Row) -> Result<(), Bench
 
 /// The bench's own program with its ternary table full.
 fn ternary() -> Result<Engine, BenchError> {
-    let program = Program::load(kinds::JSON)?;
-    let mut engine = Engine::new(Arc::new(program), EngineConfig::default());
-    let program = Arc::clone(engine.program());
-    let table = find(&program, "by_ternary").ok_or_else(missing)?;
-    let mut own = program.table_info(table).actions.iter();
-    let forward = own.find(|index| last(&program.action_info(**index).name) == "forward");
-    let forward = *forward.ok_or_else(missing)?;
-    for number in 0..TERNARY {
-        let parts = kinds::ternary_key(number);
-        let key = parts.map(|(value, mask)| KeyPart::Ternary {
-            value: Value::from(value & mask),
-            mask: Value::from(mask),
-        });
-        engine.insert(
-            table,
-            Entry {
-                key: key.to_vec(),
-                priority: i32::try_from(number + 1).unwrap_or(i32::MAX),
-                action: EntryAction::Call(ActionCall {
-                    action: forward,
-                    args: vec![Value::from(u64::from(PORTS[1].0))],
-                }),
-            },
-        )?;
-    }
-    Ok(engine)
+    let program = Program::load(&kinds::ternary_json(TERNARY, PORTS[1].0)?)?;
+    Ok(Engine::new(Arc::new(program), EngineConfig::default()))
 }

@@ -207,7 +207,7 @@ impl Engine {
         own.any(|(_, state)| {
             state
                 .rows
-                .rows()
+                .rows_at(0..state.rows.places())
                 .any(|row| RowAction::of(state.rows.action(row).0) == action)
         })
     }
