@@ -1,5 +1,7 @@
 //! After every single update each leg's verdict is that of before or that of after.
 
+use std::cell::Cell;
+
 use policy_model::{Direction, Member};
 use proptest::prelude::*;
 
@@ -34,14 +36,13 @@ fn at_members(choices: &mut Choices, model: &PolicyModel, update: &Update) -> Ve
     (0..30).filter_map(|_| flow(choices, &edges)).collect()
 }
 
-proptest! {
-    #![proptest_config(cases(60))]
-
-    #[test]
-    fn every_update_leaves_each_leg_as_before_or_as_after(
-        seed in any::<u64>(),
-        steps in 1_usize..12,
-    ) {
+#[test]
+fn every_update_leaves_each_leg_as_before_or_as_after() {
+    let tried = Cell::new(0_usize);
+    let ordinary = std::env::var_os("PROPTEST_CASES").is_none();
+    let config = cases(60);
+    let cases = (any::<u64>(), 1_usize..12);
+    proptest!(config, |((seed, steps) in cases)| {
         let size = Size::SMALL;
         let (mut choices, mut model) = generated(seed, size);
         let mut compiler = new_compiler(seed, semantics(true));
@@ -84,6 +85,7 @@ proptest! {
                     }
                     for (flow, port, ends) in &probed {
                         let now = legs(&walker, *port, flow);
+                        tried.set(tried.get() + 1);
                         for (leg, now) in now.into_iter().enumerate() {
                             prop_assert!(
                                 ends.iter().any(|end| end[leg] == now),
@@ -95,5 +97,14 @@ proptest! {
                 }
             }
         }
-    }
+    });
+    println!(
+        "CASES {} flows over rows between two writes of a random change",
+        tried.get()
+    );
+    assert!(
+        !ordinary || tried.get() >= 100_000 * nightly() as usize,
+        "{}",
+        tried.get()
+    );
 }
