@@ -186,7 +186,7 @@ fn storm(args: &Args) -> Result<bool, StormError> {
         .iter()
         .map(|wrong| describe(wrong, &plan, &edits))
         .collect();
-    enforcement.finish(&mut Summary::default())?;
+    enforcement.finish(&model, &mut Summary::default())?;
     show(args.json, &report)?;
     Ok(report.counts.wrong == 0)
 }
