@@ -106,7 +106,11 @@ impl Answers {
 
     /// Has the counters read now, if that is possible.
     async fn look(&self) {
-        let (wish, granted) = oneshot::channel();
+        let (sender, granted) = oneshot::channel();
+        let wish = Wish {
+            since: tokio::time::Instant::now(),
+            granted: sender,
+        };
         let looked = async {
             if self.wishes.send(wish).await.is_ok() {
                 // Without an answer the counts of before are as good as any.

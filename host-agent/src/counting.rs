@@ -19,8 +19,6 @@ use crate::metrics::Metrics;
 const PAGE: i32 = 10_000;
 /// Rows that are read at most: beyond that a read would take longer than anybody waits.
 const MOST_ROWS: usize = 2_000_000;
-/// Nobody gets two reads within this time: the second one takes what the first one found.
-const FRESH: Duration = Duration::from_secs(1);
 /// Shortest time between two looks at what deleted rows had counted.
 const PAUSE: Duration = Duration::from_millis(250);
 
@@ -39,8 +37,12 @@ impl SharedCounts {
     }
 }
 
-/// Somebody who wants counts of now, and is told when they are there.
-pub(crate) type Wish = oneshot::Sender<()>;
+/// Somebody who wants counts as they are at a moment or later, and is told when they are there.
+#[derive(Debug)]
+pub(crate) struct Wish {
+    pub(crate) since: Instant,
+    pub(crate) granted: oneshot::Sender<()>,
+}
 
 /// The task.
 pub(crate) struct Counting {
@@ -62,13 +64,13 @@ impl Counting {
         let mut collect = interval(PAUSE);
         collect.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut collected = 0;
+        // When the last read that succeeded began: it grants the wishes made before.
         let mut read: Option<Instant> = None;
         loop {
             tokio::select! {
                 _ = tick.tick() => {
                     if self.every.is_some() {
-                        self.refresh().await;
-                        read = Some(Instant::now());
+                        read = self.refresh().await.or(read);
                     }
                 }
                 _ = collect.tick() => {
@@ -81,12 +83,11 @@ impl Counting {
                 }
                 wish = self.wishes.recv() => {
                     let Some(wish) = wish else { return };
-                    if read.is_none_or(|at| at.elapsed() >= FRESH) {
-                        self.refresh().await;
-                        read = Some(Instant::now());
+                    if read.is_none_or(|began| began < wish.since) {
+                        read = self.refresh().await.or(read);
                     }
                     // Who asked may have gone.
-                    let _ = wish.send(());
+                    let _ = wish.granted.send(());
                 }
             }
         }
@@ -107,16 +108,18 @@ impl Counting {
         }
     }
 
-    /// Reads everything and writes it down.
-    async fn refresh(&self) {
-        let Some(dpu) = self.client() else { return };
+    /// Reads everything and writes it down; when the read began, if it was one.
+    async fn refresh(&self) -> Option<Instant> {
+        let began = Instant::now();
+        let dpu = self.client()?;
         if let Err(error) = self.read(&dpu).await {
             debug!(%error, "counters cannot be read now");
-            return;
+            return None;
         }
         self.save().await;
         let counts = self.counts.lock();
         self.metrics.count(&counts.totals(), counts.lost());
+        Some(began)
     }
 
     /// What deleted rows had counted is written down before the DPU agent may forget it.

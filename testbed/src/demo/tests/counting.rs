@@ -56,8 +56,6 @@ async fn people(rig: &Rig) -> HostClient {
 
 /// Packets by policy, and by the ids of the rules of one of them.
 async fn counts(rig: &Rig) -> (BTreeMap<String, u64>, BTreeMap<String, u64>) {
-    // Somebody who asked a moment ago shares the answer; each look here is to be a new one.
-    tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     let policies = people(rig).await.policies().await.unwrap();
     let packets = |policy: &Policy| policy.hits.unwrap().packets;
     let ours = policies
