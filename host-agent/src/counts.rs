@@ -101,7 +101,7 @@ pub(crate) struct Counts {
     /// What rows that are gone had counted.
     gone: Totals,
     /// What rows had counted when they were read last.
-    live: HashMap<RowKey, (RuleName, HitCount)>,
+    live: BTreeMap<RowKey, (RuleName, HitCount)>,
     /// Sums of `live` that the agent before this one wrote down, until the first read.
     past_live: Option<Totals>,
     /// The DPU agent's ledger of deleted rows, and how far it was written down.
@@ -280,7 +280,7 @@ impl Counts {
         acknowledged: Generation,
     ) {
         let departed: BTreeSet<&RowKey> = departed.iter().collect();
-        let mut live = HashMap::new();
+        let mut live = BTreeMap::new();
         for counter in counters {
             let key = &counter.row.key;
             if departed.contains(key) || counter.packets == 0 {

@@ -44,11 +44,13 @@ pub(crate) fn explain(
     if let Some(reason) = &walk.drop {
         lines.push(format!("dropped: {reason}"));
     }
-    let rule_agrees = walk
-        .legs
-        .iter()
-        .all(|leg| agrees(compiler, leg, &verdict.legs));
-    let row_legs = walk.legs.iter().map(|leg| told.row_leg(leg, &verdict.legs));
+    // Legs stand in the order in which packets take them; rows end with one that denies.
+    let judged = || {
+        let said = verdict.legs.iter().map(Some).chain(std::iter::repeat(None));
+        walk.legs.iter().zip(said)
+    };
+    let rule_agrees = judged().all(|(rows, leg)| agrees(compiler, rows, leg));
+    let row_legs = judged().map(|(rows, leg)| told.row_leg(rows, leg));
     let Verdict {
         allow,
         legs,
@@ -81,11 +83,11 @@ fn verdict_row(leg: &LegWalk) -> Option<RowKey> {
 }
 
 /// Whether a leg's rows decide as the evaluator's leg does, by the same rule.
-fn agrees(compiler: &Compiler, rows: &LegWalk, legs: &[Leg]) -> bool {
-    let Some(leg) = legs.iter().find(|leg| leg.direction == rows.direction) else {
+fn agrees(compiler: &Compiler, rows: &LegWalk, leg: Option<&Leg>) -> bool {
+    let Some(leg) = leg else {
         return false;
     };
-    if leg.allow != rows.allow {
+    if leg.direction != rows.direction || leg.allow != rows.allow {
         return false;
     }
     if leg.steps.is_empty() {
@@ -137,8 +139,7 @@ impl Told<'_> {
         }
     }
 
-    fn row_leg(&self, leg: &LegWalk, legs: &[Leg]) -> host::RowLeg {
-        let judge = legs.iter().find(|other| other.direction == leg.direction);
+    fn row_leg(&self, leg: &LegWalk, judge: Option<&Leg>) -> host::RowLeg {
         let rule = leg.rule.and_then(|rule| self.compiler.rule(rule));
         let reason = match (leg.chain, rule) {
             (0, _) => "The leg is closed: it has no chain.",
@@ -227,9 +228,10 @@ impl Told<'_> {
                 let named = *id.name == **policy && *id.namespace == **namespace;
                 named.then(|| held.rules(leg))
             });
-            let profiles = self.model.profiles().filter_map(move |(id, held)| {
-                (id.as_str() == policy.as_str()).then(|| held.rules(leg))
-            });
+            let profiles = self.model.profiles();
+            let profiles = profiles
+                .filter(|(id, _)| id.as_str() == policy.as_str())
+                .map(move |(_, held)| held.rules(leg));
             policies
                 .chain(profiles)
                 .find(|rules| has(rules, *rule, rule_id.as_ref()))

@@ -322,7 +322,10 @@ impl Dpu for MemoryDpu {
         let taken = if ledger == LEDGER { taken } else { 0 };
         inner.departed.retain(|(number, _)| *number > taken);
         let some = inner.departed.iter().take(limit);
-        let last = some.clone().last().map_or(taken, |(number, _)| *number);
+        let last = some
+            .clone()
+            .next_back()
+            .map_or(taken, |(number, _)| *number);
         Ok(Departed {
             ledger: LEDGER.to_owned(),
             counters: some.map(|(_, counter)| counter.clone()).collect(),

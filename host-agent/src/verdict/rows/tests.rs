@@ -35,9 +35,10 @@ fn check(explained: &Explained, verdict: &Verdict) {
     assert!(answer.rule_agrees, "{answer:#?}");
     assert_eq!(answer.drop.is_empty(), verdict.allow);
     assert_eq!(answer.out_port.is_some(), verdict.allow);
-    for (leg, key) in answer.row_legs.iter().zip(verdicts) {
-        let said = answer.legs.iter().find(|l| l.direction == leg.direction);
-        let said = said.unwrap();
+    assert!(answer.row_legs.len() <= answer.legs.len());
+    for ((leg, key), said) in answer.row_legs.iter().zip(verdicts).zip(&answer.legs) {
+        assert_eq!(leg.direction, said.direction);
+        assert_eq!(leg.endpoint, said.endpoint);
         if said.steps.is_empty() {
             assert!(leg.steps.is_empty() && key.is_none(), "{answer:#?}");
             continue;
