@@ -1,13 +1,12 @@
 //! Recorded streams at every point: flows after each in-sync message and after fifty frames behind
 //! one, and the state of a stream back in time.
 
-use std::collections::BTreeMap;
 use std::io::{Read, Write};
 
 use flate2::read::GzDecoder;
 use serde_json::Value;
 
-use super::run::{answers, output, recording};
+use super::run::{Answers, answers, output, recording};
 
 fn path(name: &str) -> String {
     recording(name).to_str().unwrap().to_owned()
@@ -83,50 +82,74 @@ fn churn_after_fifty_frames() {
     assert!(answers.count("/forwarded") > 0 && answers.count("/dropped") > 0);
 }
 
-/// The flows of Calico's verdict file, by the frame after which they were tried.
-fn verdicts(name: &str) -> BTreeMap<u64, Vec<Value>> {
+/// Flows of Calico's verdict file, `count` of them.
+fn verdicts(name: &str, count: usize) -> Vec<Value> {
     let packed = std::fs::read(recording(name)).unwrap();
     let mut text = String::new();
     GzDecoder::new(&packed[..])
         .read_to_string(&mut text)
         .unwrap();
-    let mut by_frame: BTreeMap<u64, Vec<Value>> = BTreeMap::new();
-    for line in text.lines() {
-        let flow: Value = serde_json::from_str(line).unwrap();
-        let frame = flow["at"].as_u64().unwrap();
-        by_frame.entry(frame).or_default().push(flow);
-    }
-    by_frame
+    let flows = text.lines().take(count);
+    flows
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 #[test]
-fn a_stream_back_in_time_decides_as_calico_did_then() {
+fn a_stream_back_in_time_is_as_it_was() {
+    const FRAMES: [u64; 4] = [29, 36, 43, 50];
     let stream = path("small.felix");
-    let by_frame = verdicts("small.verdicts.jsonl.gz");
-    assert!(by_frame.len() > 3, "the file has flows of several moments");
     let mut file = tempfile::NamedTempFile::new().unwrap();
-    for flow in by_frame.values().flatten() {
-        writeln!(file, "{flow}").unwrap();
+    for frame in FRAMES {
+        for mut flow in verdicts("small.verdicts.jsonl.gz", 150) {
+            flow["id"] = format!("{frame} {}", flow["id"]).into();
+            flow["at"] = frame.into();
+            writeln!(file, "{flow}").unwrap();
+        }
     }
     let flows = file.path().to_str().unwrap();
-    let all: usize = by_frame.values().map(Vec::len).sum();
-    for (frame, then) in &by_frame {
-        let until = frame.to_string();
-        let answers = answers(&[
-            "--stream",
-            &stream,
-            "--until",
-            &until,
-            "--flows",
-            flows,
-            "--policy-only",
-        ]);
-        assert_eq!(answers.count("/flows"), all as u64, "all are tried there");
-        assert_eq!(answers.count("/frames"), frame + 1);
-        let compared = answers.count("/calico_verdict/compared");
-        assert_eq!(compared, then.len() as u64, "frame {frame}");
-        assert_eq!(answers.count("/calico_verdict/differ"), 0, "frame {frame}");
+    let play = |more: &[&str]| {
+        let all = ["--stream", &stream, "--flows", flows, "--policy-only"];
+        answers(&[&all, more].concat())
+    };
+    let of = |answers: &Answers, frame: u64| {
+        let mut fates = answers.fates();
+        let name = format!("{frame} ");
+        fates.retain(|(id, ..)| id.as_str().unwrap().starts_with(&name));
+        fates
+    };
+    let passing = play(&[]);
+    for frame in FRAMES {
+        let then = play(&["--until", &frame.to_string()]);
+        assert_eq!(then.count("/flows"), 600, "all flows are tried there");
+        assert_eq!(then.count("/frames"), frame + 1);
+        assert_eq!(of(&then, frame), of(&passing, frame), "frame {frame}");
     }
+    let verdicts = |frame: &u64| -> Vec<Value> {
+        let fates = of(&passing, *frame).into_iter();
+        fates.map(|(_, verdict, _)| verdict).collect()
+    };
+    let states: Vec<_> = FRAMES.iter().map(verdicts).collect();
+    assert!(
+        states.windows(2).any(|pair| pair[0] != pair[1]),
+        "the states differ"
+    );
+}
+
+#[test]
+fn what_calico_said_counts_at_its_own_moment_only() {
+    let stream = path("small.felix");
+    let flows = path("small.verdicts.jsonl.gz");
+    let play = |until: &str| {
+        let all = ["--stream", &stream, "--flows", &flows, "--policy-only"];
+        answers(&[&all[..], &["--until", until]].concat())
+    };
+    let end = play("50");
+    assert_eq!(end.count("/calico_verdict/compared"), 3000);
+    assert_eq!(end.count("/calico_verdict/differ"), 0);
+    let earlier = play("40");
+    assert_eq!(earlier.count("/flows"), 3000);
+    assert_eq!(earlier.summary["calico_verdict"], Value::Null);
 }
 
 #[test]
