@@ -6,7 +6,7 @@ use backend_p4rt::{P4rt, Pipeline, PipelineError};
 use dpu_backend::{
     Backend, CounterValue, DeviceError, EntryCounter, Faulty, Memory, MemoryDevice, PortState, Sink,
 };
-use table_model::{Capability, Row, TableId, Update, WriteReport};
+use table_model::{Capability, Row, RowKey, TableId, Update, WriteReport};
 
 use crate::config::{self, Config};
 
@@ -80,6 +80,14 @@ impl Backend for Device {
         sink: &mut Sink<'_, EntryCounter>,
     ) -> Result<(), DeviceError> {
         each!(self, device => device.counters(table, sink).await)
+    }
+
+    async fn counters_of(
+        &mut self,
+        keys: &[RowKey],
+        sink: &mut Sink<'_, EntryCounter>,
+    ) -> Result<(), DeviceError> {
+        each!(self, device => device.counters_of(keys, sink).await)
     }
 
     async fn drop_counters(&mut self) -> Result<Vec<CounterValue>, DeviceError> {

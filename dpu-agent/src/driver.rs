@@ -12,13 +12,14 @@ use std::time::Duration;
 use dpu_backend::{Backend, CounterValue};
 use dpu_reconciler::{Input, Output, Reconciler, Report};
 use offload_api::server::Refused;
-use offload_api::types::{EntryCounter, EntryView, TableUsage};
+use offload_api::types::{Departed, EntryCounter, EntryView, TableUsage};
 use table_model::{Row, RowKey, Schema, TableId};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tracing::{debug, error, info, warn};
 
 use crate::agent::stopped;
+use crate::departed::Ledger;
 use crate::metrics::Metrics;
 use crate::{Device, View};
 
@@ -59,6 +60,18 @@ pub(crate) enum Command {
         limit: usize,
         reply: Reply<Vec<EntryCounter>>,
     },
+    /// Counters of a few entries.
+    CountersOf {
+        keys: Vec<RowKey>,
+        reply: Reply<Vec<EntryCounter>>,
+    },
+    /// What deleted entries had counted.
+    Departed {
+        ledger: String,
+        taken: u64,
+        limit: usize,
+        reply: Reply<Departed>,
+    },
     /// Counters of dropped packets, by reason code.
     DropCounters(Reply<Vec<CounterValue>>),
     /// Forget connections; the answer is the epoch that follows.
@@ -85,6 +98,7 @@ pub(crate) struct State {
     host: Option<HostLink>,
     flushes: Vec<Reply<u32>>,
     listings: Listings,
+    departed: Ledger,
 }
 
 enum Next {
@@ -118,7 +132,9 @@ impl Driver {
             match output {
                 Output::Read(table) => self.read(&mut device, table).await,
                 Output::Write(updates) => {
+                    let leaving = self.leaving(&mut device, &updates).await;
                     let report = device.write(&updates).await;
+                    self.state.departed.settle(leaving, &updates, &report);
                     self.handle(Input::Written(report));
                 }
                 Output::Report(report) => self.report(report),
@@ -271,6 +287,22 @@ impl Driver {
             } => {
                 let page = self.counters(device, table, after, limit).await;
                 answer(reply, page);
+            }
+            Command::CountersOf { keys, reply } => {
+                let counters = match device {
+                    Some(device) => self.counters_of(device, &keys).await,
+                    None => Err(self.away()),
+                };
+                answer(reply, counters);
+            }
+            Command::Departed {
+                ledger,
+                taken,
+                limit,
+                reply,
+            } => {
+                let departed = self.state.departed.collect(&ledger, taken, limit);
+                answer(reply, Ok(departed));
             }
             Command::DropCounters(reply) => {
                 let counters = match device {

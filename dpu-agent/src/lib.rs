@@ -11,6 +11,7 @@
 
 mod agent;
 pub mod config;
+mod departed;
 mod device;
 mod driver;
 mod http;

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use offload_api::server::{Dpu, Incoming, Refused, SyncEnd, SyncStream};
 use offload_api::types::{
-    DeviceCapability, DeviceInfo, DevicePort, DropCounter, EntryCounter, EntryView, TableUsage,
+    Departed, DeviceCapability, DeviceInfo, DevicePort, DropCounter, EntryCounter, EntryView,
+    TableUsage,
 };
 use p4_tables::DropReason;
 use table_model::{Row, RowKey, Schema, TableId};
@@ -115,6 +116,25 @@ impl Dpu for Service {
         self.ask(|reply| Command::Counters {
             table,
             after,
+            limit,
+            reply,
+        })
+        .await
+    }
+
+    async fn counters_of(&self, keys: Vec<RowKey>) -> Result<Vec<EntryCounter>, Refused> {
+        self.ask(|reply| Command::CountersOf { keys, reply }).await
+    }
+
+    async fn departed(
+        &self,
+        ledger: String,
+        taken: u64,
+        limit: usize,
+    ) -> Result<Departed, Refused> {
+        self.ask(|reply| Command::Departed {
+            ledger,
+            taken,
             limit,
             reply,
         })

@@ -18,6 +18,8 @@ use tokio::time::{Duration, Instant, MissedTickBehavior, interval, sleep, sleep_
 use tracing::{debug, error, info};
 
 use crate::config::Config;
+use crate::counting::SharedCounts;
+use crate::counts::Touched;
 use crate::endpoints::Endpoints;
 use crate::felix::FelixSide;
 use crate::gate::Gate;
@@ -53,6 +55,7 @@ pub(crate) struct Outputs {
     pub(crate) gate: Arc<Gate>,
     pub(crate) status: watch::Sender<HostStatus>,
     pub(crate) hurry: Arc<Notify>,
+    pub(crate) counts: SharedCounts,
 }
 
 /// When the waiting batch began and when it grew last.
@@ -112,6 +115,11 @@ impl Agent {
             stale_status: true,
             published: None,
         }
+    }
+
+    /// What the target can do, once it is known.
+    pub(crate) fn capability(&self) -> Option<&Capability> {
+        self.capability.as_ref()
     }
 
     /// Runs until Felix's door closes, which it does when the daemon stops.
@@ -257,6 +265,7 @@ impl Agent {
             compiler,
             site: self.site.clone(),
             sync: Arc::clone(&self.out.sync),
+            counts: self.out.counts.clone(),
             fresh: self.fresh,
         };
         let mut task = tokio::task::spawn_blocking(move || job.run());
@@ -363,6 +372,7 @@ struct Job {
     compiler: Compiler,
     site: Site,
     sync: Arc<SyncClient>,
+    counts: SharedCounts,
     fresh: bool,
 }
 
@@ -381,10 +391,12 @@ impl Job {
             mut compiler,
             site,
             sync,
+            counts,
             fresh,
         } = self;
         let began = Instant::now();
         let changes = model.take_changes();
+        let renames = !(changes.policies.is_empty() && changes.profiles.is_empty());
         let compiled = compiler.commit(&model, &changes, &site);
         let took = began.elapsed();
         let outcome = compiled
@@ -392,12 +404,21 @@ impl Job {
             .and_then(|mut commit| {
                 // A compiler that had emitted nothing speaks of empty tables; ours may have rows
                 // of the compiler before it.
+                // Held until the rows are in the books: what they count is asked for right away.
+                let mut counts = counts.lock();
+                let phases = std::mem::take(&mut commit.phases);
+                let touched = Touched::of(&phases);
                 let sent = if fresh {
                     sync.replace(&compiler.snapshot())
                 } else {
-                    sync.commit(std::mem::take(&mut commit.phases))
+                    sync.commit(phases)
                 };
                 let generation = sent.map_err(|problem| problem.to_string())?;
+                if fresh {
+                    counts.restarted(&compiler, generation);
+                } else {
+                    counts.committed(touched, &compiler, generation, renames);
+                }
                 Ok((commit, generation))
             });
         Done {

@@ -4,31 +4,37 @@ use std::collections::BTreeMap;
 
 use offload_api::client::{CallError, DpuClient};
 use offload_api::host::{
-    Drift, Endpoint, Explanation, FlowQuestion, HostApi, HostEntry, HostRefused, HostStatus,
-    Policy, Refusal, TableDrift,
+    Diff, Drift, Endpoint, Explanation, FlowQuestion, HitCount, HostApi, HostEntry, HostRefused,
+    HostStatus, Policy, Refusal, TableDrift,
 };
 use offload_api::types::{DropCounter, EntryView, Page, PageRequest, TableUsage};
 use p4_tables::schema;
-use policy_model::{WorkloadEndpoint, evaluate};
+use policy_model::WorkloadEndpoint;
 use table_model::{ActionCall, Row, RowKey, TableSchema};
 use tokio::sync::{mpsc, oneshot, watch};
 use tracing::info;
 
 use crate::agent::{Agent, Query};
+use crate::counting::{SharedCounts, Wish};
+use crate::diff;
 use crate::entries::entry;
-use crate::policies::{self, Hits};
-use crate::verdict;
+use crate::policies;
+use crate::verdict::{self, Explained};
 
 /// Tries to catch the two sides at one generation before a comparison is given up.
 const TRIES: usize = 20;
 /// Pause between them.
 const PAUSE: std::time::Duration = std::time::Duration::from_millis(50);
+/// How long an answer waits for counters of now before it takes those of before.
+const LOOK: std::time::Duration = std::time::Duration::from_secs(20);
 
 /// The host agent, as `offloadctl` sees it.
 pub(crate) struct Answers {
     pub(crate) queries: mpsc::Sender<Query>,
     pub(crate) status: watch::Receiver<HostStatus>,
     pub(crate) client: watch::Receiver<Option<DpuClient>>,
+    pub(crate) counts: SharedCounts,
+    pub(crate) wishes: mpsc::Sender<Wish>,
 }
 
 fn call(error: CallError) -> HostRefused {
@@ -76,7 +82,12 @@ impl Answers {
         })
     }
 
-    async fn observed(&self, dpu: &DpuClient, table: &str) -> Result<Vec<Row>, HostRefused> {
+    async fn listed(
+        &self,
+        dpu: &DpuClient,
+        table: &str,
+        view: EntryView,
+    ) -> Result<Vec<Row>, HostRefused> {
         let mut rows = Vec::new();
         let mut page = PageRequest {
             size: 10_000,
@@ -84,10 +95,7 @@ impl Answers {
         };
         loop {
             let size = page.size;
-            let got = dpu
-                .entries(table, EntryView::Observed, page)
-                .await
-                .map_err(call)?;
+            let got = dpu.entries(table, view, page).await.map_err(call)?;
             rows.extend(got.items);
             match got.next {
                 Some(token) => page = PageRequest { size, token },
@@ -96,32 +104,53 @@ impl Answers {
         }
     }
 
-    /// Hits of every rule, from the verdict tables.
-    async fn hits(&self) -> Result<Hits, HostRefused> {
-        let dpu = self.dpu()?;
-        let mut hits = Hits::new();
-        for table in schema().tables.iter().filter(|table| table.counted) {
-            let mut page = PageRequest {
-                size: 10_000,
-                token: String::new(),
-            };
-            loop {
-                let size = page.size;
-                let got = dpu.counters(&table.name, page).await.map_err(call)?;
-                for counter in got.items {
-                    if let Some(rule) = rule_of(table, &counter.row) {
-                        let sum: &mut (u64, u64) = hits.entry(rule).or_default();
-                        sum.0 = sum.0.saturating_add(counter.packets);
-                        sum.1 = sum.1.saturating_add(counter.bytes);
+    /// Has the counters read now, if that is possible.
+    async fn look(&self) {
+        let (sender, granted) = oneshot::channel();
+        let wish = Wish {
+            since: tokio::time::Instant::now(),
+            granted: sender,
+        };
+        let looked = async {
+            if self.wishes.send(wish).await.is_ok() {
+                // Without an answer the counts of before are as good as any.
+                let _ = granted.await;
+            }
+        };
+        // The same goes for a target that takes its time.
+        let _ = tokio::time::timeout(LOOK, looked).await;
+    }
+
+    /// Adds what the verdict rows have counted on the target by now.
+    async fn counted(&self, explained: Explained) -> Explanation {
+        let Explained {
+            mut answer,
+            verdicts,
+        } = explained;
+        let keys: Vec<RowKey> = verdicts.iter().flatten().cloned().collect();
+        if keys.is_empty() {
+            return answer;
+        }
+        let read = match self.dpu() {
+            Ok(dpu) => dpu.counters_of(&keys).await.map_err(call),
+            Err(error) => Err(error),
+        };
+        for (leg, key) in answer.row_legs.iter_mut().zip(verdicts) {
+            let Some(key) = key else { continue };
+            match &read {
+                Ok(counters) => match counters.iter().find(|there| there.row.key == key) {
+                    Some(counter) => {
+                        leg.hits = Some(HitCount {
+                            packets: counter.packets,
+                            bytes: counter.bytes,
+                        });
                     }
-                }
-                match got.next {
-                    Some(token) => page = PageRequest { size, token },
-                    None => break,
-                }
+                    None => "the target does not hold the row yet".clone_into(&mut leg.hits_error),
+                },
+                Err(error) => leg.hits_error = error.to_string(),
             }
         }
-        Ok(hits)
+        answer
     }
 
     /// The generation, if everything wanted is in force.
@@ -138,21 +167,11 @@ impl Answers {
         for table in &schema().tables {
             let id = table.id;
             let wanted = self.ask(move |agent| agent.out.sync.desired(id)).await?;
-            let held = self.observed(dpu, &table.name).await?;
+            let held = self.listed(dpu, &table.name, EntryView::Observed).await?;
             drifts.extend(difference(table, wanted, held));
         }
         Ok(drifts)
     }
-}
-
-fn rule_of(table: &TableSchema, row: &Row) -> Option<u32> {
-    let action = table.action(row.action.action).ok()?;
-    let place = action
-        .params
-        .iter()
-        .position(|param| param.name == "rule")?;
-    let value = action.params(&row.action).ok()?.get(place).copied()?;
-    u32::try_from(value).ok()
 }
 
 fn difference(table: &TableSchema, wanted: Vec<Row>, held: Vec<Row>) -> Option<TableDrift> {
@@ -207,15 +226,12 @@ impl HostApi for Answers {
     }
 
     async fn policies(&self) -> Result<Vec<Policy>, HostRefused> {
-        // Policies are shown without hits when the DPU is away.
-        let hits = self.hits().await.ok();
+        // While the DPU is away, policies are shown with what was read last.
+        self.look().await;
+        let totals = self.counts.lock().totals();
         self.ask(move |agent| {
-            policies::policies(
-                &agent.model,
-                agent.compiler.as_ref(),
-                &agent.refusals,
-                hits.as_ref(),
-            )
+            let counted = Some(&totals).filter(|_| agent.compiler.is_some());
+            policies::policies(&agent.model, &agent.refusals, counted)
         })
         .await
     }
@@ -288,7 +304,7 @@ impl HostApi for Answers {
 
     async fn explain(&self, question: FlowQuestion) -> Result<Explanation, HostRefused> {
         let flow = verdict::flow(&question)?;
-        self.ask(move |agent| {
+        let explained = self.ask(move |agent| {
             if !agent.model.in_sync() {
                 return Err(HostRefused::Unavailable(
                     "Felix has not sent a complete snapshot yet; until then everything is denied"
@@ -297,16 +313,58 @@ impl HostApi for Answers {
             }
             let mut semantics = agent.config.semantics.clone();
             semantics.node = agent.site.node();
-            let verdict = evaluate(&agent.model, &semantics, &flow);
             let Some(compiler) = &agent.compiler else {
                 return Err(HostRefused::Unavailable(
                     "nothing is compiled yet: the DPU's capabilities are not known".to_owned(),
                 ));
             };
-            let rows = compiler.explain(&agent.site, &flow);
-            Ok(verdict::explanation(verdict, &rows))
-        })
-        .await?
+            Ok(verdict::explain(
+                &agent.model,
+                &semantics,
+                compiler,
+                &agent.site,
+                &flow,
+            ))
+        });
+        let explained = explained.await??;
+        Ok(self.counted(explained).await)
+    }
+
+    async fn diff(&self, limit: usize) -> Result<Diff, HostRefused> {
+        let dpu = self.dpu()?;
+        for _ in 0..TRIES {
+            if let Some(generation) = self.settled().await? {
+                let fresh = self.ask(diff::Fresh::of).await?;
+                let Some(fresh) = fresh else {
+                    break;
+                };
+                let rows = tokio::task::spawn_blocking(move || fresh.rows()).await;
+                let felix = rows
+                    .map_err(|error| HostRefused::Unavailable(error.to_string()))?
+                    .map_err(HostRefused::Unavailable)?;
+                let mut tables = Vec::new();
+                for table in &schema().tables {
+                    let id = table.id;
+                    let sides = diff::Sides {
+                        felix: felix.table(id),
+                        host: self.ask(move |agent| agent.out.sync.desired(id)).await?,
+                        dpu: self.listed(&dpu, &table.name, EntryView::Desired).await?,
+                        target: self.listed(&dpu, &table.name, EntryView::Observed).await?,
+                    };
+                    tables.push(sides.compare(table, limit));
+                }
+                // A change that came in between would look like a difference.
+                if self.settled().await? == Some(generation) {
+                    return Ok(Diff { generation, tables });
+                }
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        Err(HostRefused::Unavailable(
+            "there is no moment to compare: Felix has not sent a complete snapshot, or changes keep \
+             coming. Try again later"
+                .to_owned(),
+        ))
     }
 
     async fn drift(&self) -> Result<Drift, HostRefused> {

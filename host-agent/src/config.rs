@@ -100,6 +100,13 @@ pub struct Layer {
     #[arg(long, value_name = "MS")]
     pub latency_ms: Option<u64>,
 
+    /// Seconds between two reads of the rules' counters; 0 reads only when asked. [default: 60]
+    ///
+    /// A read takes all counters from the target, a page at a time. What rows had counted that a
+    /// change deletes is fetched with the change, whatever this says.
+    #[arg(long, value_name = "SECONDS")]
+    pub counts_seconds: Option<u64>,
+
     /// What to log: error, warn, info, debug, trace, or a filter by module. [default: info]
     #[arg(long, value_name = "FILTER")]
     pub log: Option<String>,
@@ -231,6 +238,8 @@ pub struct Config {
     pub quiet: Duration,
     /// Longest time that a burst waits.
     pub latency: Duration,
+    /// Time between two reads of the rules' counters; none reads only when asked.
+    pub counts: Option<Duration>,
     /// Log filter.
     pub log: String,
     /// Log form.
@@ -285,6 +294,7 @@ impl Layer {
                 "POLICY_ONLY" => put(&mut layer.policy_only, boolean(&value).map(Some)),
                 "QUIET_MS" => put(&mut layer.quiet_ms, number(&value).map(Some)),
                 "LATENCY_MS" => put(&mut layer.latency_ms, number(&value).map(Some)),
+                "COUNTS_SECONDS" => put(&mut layer.counts_seconds, number(&value).map(Some)),
                 "LOG" => put(&mut layer.log, text()),
                 "LOG_FORMAT" => {
                     let word = LogFormat::from_str(&value, true);
@@ -321,6 +331,7 @@ impl Layer {
             policy_only: self.policy_only.or(below.policy_only),
             quiet_ms: self.quiet_ms.or(below.quiet_ms),
             latency_ms: self.latency_ms.or(below.latency_ms),
+            counts_seconds: self.counts_seconds.or(below.counts_seconds),
             log: self.log.or(below.log),
             log_format: self.log_format.or(below.log_format),
         }
@@ -389,6 +400,10 @@ impl Layer {
             },
             quiet: Duration::from_millis(quiet),
             latency: Duration::from_millis(latency),
+            counts: match self.counts_seconds.unwrap_or(60) {
+                0 => None,
+                seconds => Some(Duration::from_secs(seconds)),
+            },
             log: self.log.unwrap_or_else(|| "info".to_owned()),
             log_format: self.log_format.unwrap_or(LogFormat::Text),
         })

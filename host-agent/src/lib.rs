@@ -9,6 +9,9 @@
 mod agent;
 mod answers;
 pub mod config;
+mod counting;
+mod counts;
+mod diff;
 mod endpoints;
 mod entries;
 mod felix;

@@ -1,13 +1,21 @@
 //! What `/metrics` shows: `offload_<stage>_<noun>_<unit>`.
 
+use std::collections::BTreeMap;
+
 use felix_bridge::server::Metrics as FelixMetrics;
-use offload_api::host::HostStatus;
+use offload_api::host::{HitCount, HostStatus};
 use offload_api::sync::SyncState;
 use policy_compiler::TableUsage;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, IntCounter, IntGauge, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
+
+use crate::counts::Totals;
+use crate::policies;
+
+/// Policies with samples of their own.
+const POLICIES: usize = 500;
 
 /// Steps of the two histograms, in seconds: half a millisecond to half a minute.
 const STEPS: [f64; 16] = [
@@ -30,6 +38,9 @@ pub(crate) struct Metrics {
     endpoints: IntGaugeVec,
     refusals: IntGauge,
     policies: IntGauge,
+    hit_packets: IntGaugeVec,
+    hit_bytes: IntGaugeVec,
+    lost_counts: IntGauge,
     pub(crate) compile: Histogram,
     pub(crate) enforced: Histogram,
     pub(crate) commits: IntCounter,
@@ -112,6 +123,20 @@ impl Metrics {
                 "Things that are not enforced exactly",
             )?,
             policies: gauge("offload_policy_policies", "Policies known")?,
+            hit_packets: gauges(
+                "offload_policy_hit_packets",
+                "First packets of flows that a policy's rules decided, those of the past included",
+                "policy",
+            )?,
+            hit_bytes: gauges(
+                "offload_policy_hit_bytes",
+                "Bytes of the first packets that a policy's rules decided",
+                "policy",
+            )?,
+            lost_counts: gauge(
+                "offload_policy_lost_counts",
+                "Deleted rows whose counts were lost, since the agents started",
+            )?,
             compile: histogram(
                 "offload_compiler_commit_seconds",
                 "Time to compile a batch of changes",
@@ -158,6 +183,38 @@ impl Metrics {
                 .with_label_values(&[table.name.as_str()])
                 .set(number(table.size));
         }
+    }
+
+    /// Takes over what policies counted. The first [`POLICIES`] have samples of their own, all others
+    /// one together: a scrape does not grow with the cluster.
+    pub(crate) fn count(&self, totals: &Totals, lost: u64) {
+        self.lost_counts.set(number(lost));
+        let mut by_policy: BTreeMap<String, HitCount> = BTreeMap::new();
+        for (rule, count) in totals {
+            let name = policies::holder_name(&rule.holder);
+            by_policy.entry(name).or_default().add(*count);
+        }
+        self.hit_packets.reset();
+        self.hit_bytes.reset();
+        let mut others = HitCount::default();
+        for (place, (name, count)) in by_policy.into_iter().enumerate() {
+            if place < POLICIES {
+                self.show(&name, count);
+            } else {
+                others.add(count);
+            }
+        }
+        if others != HitCount::default() {
+            self.show("others", others);
+        }
+    }
+
+    fn show(&self, name: &str, count: HitCount) {
+        let HitCount { packets, bytes } = count;
+        self.hit_packets
+            .with_label_values(&[name])
+            .set(number(packets));
+        self.hit_bytes.with_label_values(&[name]).set(number(bytes));
     }
 
     /// The page.

@@ -2,19 +2,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use offload_api::host;
-use policy_compiler::{Compiler, RuleHolder};
+use offload_api::host::{self, HitCount};
+use policy_compiler::RuleHolder;
 use policy_model::{
-    Action, Direction, PolicyId, PolicyKind, PolicyModel, ProfileId, Refusal, Rule, Subject,
+    Action, Direction, PolicyId, PolicyKind, PolicyModel, ProfileId, Refusal, Rule, RuleId, Subject,
 };
 
+use crate::counts::{RuleName, Totals, Which};
 use crate::verdict::{direction, endpoint_name};
-
-/// Packets and bytes by the number that verdict rows carry.
-pub(crate) type Hits = BTreeMap<u32, (u64, u64)>;
-
-/// Hits by place.
-type Places = BTreeMap<(RuleHolder, Direction, usize), (u64, u64)>;
 
 /// Resource name of a policy.
 fn policy_name(id: &PolicyId) -> String {
@@ -27,6 +22,18 @@ fn policy_name(id: &PolicyId) -> String {
 
 fn profile_name(id: &ProfileId) -> String {
     format!("profiles/{id}")
+}
+
+/// Resource name of whoever holds a rule.
+pub(crate) fn holder_name(holder: &RuleHolder) -> String {
+    match holder {
+        RuleHolder::Policy(id) => policy_name(id),
+        RuleHolder::Profile(id) => profile_name(id),
+        RuleHolder::NoProfile => "profiles/none".to_owned(),
+        RuleHolder::Failsafe(Direction::Ingress) => "config/FailsafeInboundHostPorts".to_owned(),
+        RuleHolder::Failsafe(Direction::Egress) => "config/FailsafeOutboundHostPorts".to_owned(),
+        RuleHolder::Host(_) => "node".to_owned(),
+    }
 }
 
 fn kind(kind: &PolicyKind) -> String {
@@ -69,11 +76,9 @@ pub(crate) fn refusals(refusals: &[Refusal]) -> Vec<host::Refusal> {
 /// Policies and profiles sorted by name.
 pub(crate) fn policies(
     model: &PolicyModel,
-    compiler: Option<&Compiler>,
     refused: &[Refusal],
-    hits: Option<&Hits>,
+    totals: Option<&Totals>,
 ) -> Vec<host::Policy> {
-    let places = hits.map(|hits| places(compiler, hits));
     let (by_policy, by_profile) = users(model);
     let reasons = |about: &Subject| {
         refused
@@ -82,53 +87,85 @@ pub(crate) fn policies(
             .map(ToString::to_string)
             .collect::<Vec<_>>()
     };
-    let policies = model.policies().map(|(id, policy)| host::Policy {
-        name: policy_name(id),
-        kind: kind(&id.kind),
-        tier: policy.tier.to_string(),
-        staged: id.is_staged(),
-        rules: rules(
-            &RuleHolder::Policy(id.clone()),
-            &policy.inbound,
-            &policy.outbound,
-            places.as_ref(),
-        ),
-        refusals: reasons(&Subject::Policy(id.clone())),
-        endpoints: by_policy.get(id).copied().unwrap_or_default(),
+    let policies = model.policies().map(|(id, policy)| {
+        let holder = RuleHolder::Policy(id.clone());
+        let rules = rules(&holder, &policy.inbound, &policy.outbound, totals);
+        let sums = sums(&holder, &policy.inbound, &policy.outbound, totals);
+        host::Policy {
+            name: policy_name(id),
+            kind: kind(&id.kind),
+            tier: policy.tier.to_string(),
+            staged: id.is_staged(),
+            rules,
+            refusals: reasons(&Subject::Policy(id.clone())),
+            endpoints: by_policy.get(id).copied().unwrap_or_default(),
+            hits: sums.all,
+            end_of_tier: sums.end,
+            removed_rules: sums.removed,
+        }
     });
-    let profiles = model.profiles().map(|(id, profile)| host::Policy {
-        name: profile_name(id),
-        kind: "Profile".to_owned(),
-        tier: String::new(),
-        staged: false,
-        rules: rules(
-            &RuleHolder::Profile(id.clone()),
-            &profile.inbound,
-            &profile.outbound,
-            places.as_ref(),
-        ),
-        refusals: reasons(&Subject::Profile(id.clone())),
-        endpoints: by_profile.get(id).copied().unwrap_or_default(),
+    let profiles = model.profiles().map(|(id, profile)| {
+        let holder = RuleHolder::Profile(id.clone());
+        let rules = rules(&holder, &profile.inbound, &profile.outbound, totals);
+        let sums = sums(&holder, &profile.inbound, &profile.outbound, totals);
+        host::Policy {
+            name: profile_name(id),
+            kind: "Profile".to_owned(),
+            tier: String::new(),
+            staged: false,
+            rules,
+            refusals: reasons(&Subject::Profile(id.clone())),
+            endpoints: by_profile.get(id).copied().unwrap_or_default(),
+            hits: sums.all,
+            end_of_tier: sums.end,
+            removed_rules: sums.removed,
+        }
     });
     let mut all: Vec<host::Policy> = policies.chain(profiles).collect();
     all.sort_by(|a, b| (&a.name, &a.kind).cmp(&(&b.name, &b.kind)));
     all
 }
 
-fn places(compiler: Option<&Compiler>, hits: &Hits) -> Places {
-    let mut places = Places::new();
-    for (number, (packets, bytes)) in hits {
-        let Some(rule) = compiler.and_then(|compiler| compiler.rule(*number)) else {
-            continue;
-        };
-        let Some(index) = rule.rule else { continue };
-        let place = places
-            .entry((rule.holder.clone(), rule.direction, index))
-            .or_default();
-        place.0 += packets;
-        place.1 += bytes;
+/// What a policy counted, all of it and the parts that no rule of its lists stands for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sums {
+    all: Option<HitCount>,
+    end: Option<HitCount>,
+    removed: Option<HitCount>,
+}
+
+fn sums(holder: &RuleHolder, inbound: &[Rule], outbound: &[Rule], totals: Option<&Totals>) -> Sums {
+    let Some(totals) = totals else {
+        return Sums::default();
+    };
+    let there: BTreeSet<RuleName> = [(Direction::Ingress, inbound), (Direction::Egress, outbound)]
+        .into_iter()
+        .flat_map(|(way, rules)| rules.iter().enumerate().map(move |rule| (way, rule)))
+        .map(|(way, (place, rule))| RuleName::of(holder, way, place, &rule.id))
+        .collect();
+    let mut sums = Sums {
+        all: Some(HitCount::default()),
+        ..Sums::default()
+    };
+    let add = |place: &mut Option<HitCount>, count| place.get_or_insert_default().add(count);
+    // All names of a holder stand together.
+    let first = RuleName {
+        holder: holder.clone(),
+        direction: Direction::Ingress,
+        which: Which::Id(RuleId::from("")),
+    };
+    for (name, count) in totals
+        .range(first..)
+        .take_while(|(name, _)| name.holder == *holder)
+    {
+        add(&mut sums.all, *count);
+        if name.which == Which::End {
+            add(&mut sums.end, *count);
+        } else if !there.contains(name) {
+            add(&mut sums.removed, *count);
+        }
     }
-    places
+    sums
 }
 
 /// How many endpoints list each policy and profile.
@@ -154,16 +191,16 @@ fn rules(
     holder: &RuleHolder,
     inbound: &[Rule],
     outbound: &[Rule],
-    places: Option<&Places>,
+    totals: Option<&Totals>,
 ) -> Vec<host::RuleCounter> {
     let sides = [(Direction::Ingress, inbound), (Direction::Egress, outbound)];
     sides
         .into_iter()
         .flat_map(|(way, rules)| rules.iter().enumerate().map(move |rule| (way, rule)))
         .map(|(way, (index, rule))| {
-            let hits = places.map(|places| {
-                let place = (holder.clone(), way, index);
-                places.get(&place).copied().unwrap_or_default()
+            let hits = totals.map(|totals| {
+                let name = RuleName::of(holder, way, index, &rule.id);
+                totals.get(&name).copied().unwrap_or_default()
             });
             host::RuleCounter {
                 direction: Some(direction(way)),
@@ -176,8 +213,8 @@ fn rules(
                     Action::Log => "log",
                 }
                 .to_owned(),
-                packets: hits.map(|(packets, _)| packets),
-                bytes: hits.map(|(_, bytes)| bytes),
+                packets: hits.map(|hits| hits.packets),
+                bytes: hits.map(|hits| hits.bytes),
             }
         })
         .collect()

@@ -20,6 +20,8 @@ use tracing::{debug, error, info, warn};
 use crate::agent::{Agent, Inputs, Outputs};
 use crate::answers::Answers;
 use crate::config::{Config, HttpAddress};
+use crate::counting::{Counting, SharedCounts};
+use crate::counts::Keeper;
 use crate::gate::Gate;
 use crate::http;
 use crate::inventory::{self, Found};
@@ -178,6 +180,9 @@ impl HostAgent {
         let (found_sender, found) = watch::channel(Found::default());
         let (status_sender, status) = watch::channel(HostStatus::default());
         let (query_sender, queries) = mpsc::channel(QUERIES);
+        let (wish_sender, wishes) = mpsc::channel(QUERIES);
+        let keeper = Keeper::new(&config.state_dir);
+        let counts = SharedCounts::new(keeper.load());
 
         let inventory = tokio::spawn(inventory::follow(
             sync.client(),
@@ -189,7 +194,19 @@ impl HostAgent {
             queries: query_sender,
             status: status.clone(),
             client: sync.client(),
+            counts: counts.clone(),
+            wishes: wish_sender,
         });
+        let counting = Counting {
+            counts: counts.clone(),
+            keeper,
+            client: sync.client(),
+            sync: sync.state(),
+            wishes,
+            every: config.counts,
+            metrics: Arc::clone(&metrics),
+        };
+        let counting = tokio::spawn(counting.run());
         let socket_path = config.socket.clone();
         let reports = Reports::new(felix.status(), config.endpoint_status.as_deref())?;
         let inputs = Inputs {
@@ -206,6 +223,7 @@ impl HostAgent {
             gate: Arc::clone(&gate),
             status: status_sender,
             hurry,
+            counts,
         };
         let mut owner = tokio::spawn(Agent::new(config, outputs).run(inputs));
         let mut local = tokio::spawn(host::serve(socket, answers, stopped(stopping.clone())));
@@ -231,6 +249,7 @@ impl HostAgent {
         let _ = stop.send(true);
         speaker.abort();
         inventory.abort();
+        counting.abort();
         let deadline = std::time::Duration::from_secs(2);
         for (name, task) in [("owner", owner), ("pages", pages)] {
             if !task.is_finished() && tokio::time::timeout(deadline, task).await.is_err() {

@@ -1,10 +1,13 @@
 //! `explain`: the question parsed, and both answers put side by side.
 
+mod rows;
+
 use std::net::IpAddr;
 
 use offload_api::host::{self, FlowQuestion, HostRefused};
-use policy_compiler::Explanation as RowsExplanation;
-use policy_model::{Decision, Direction, Flow, Judge, L4, Protocol, Verdict, WorkloadId};
+use policy_model::{Direction, Flow, Judge, L4, Protocol, WorkloadId};
+
+pub(crate) use rows::{Explained, explain};
 
 /// Resource name of an endpoint.
 pub(crate) fn endpoint_name(id: &WorkloadId) -> String {
@@ -12,7 +15,7 @@ pub(crate) fn endpoint_name(id: &WorkloadId) -> String {
 }
 
 /// Resource name of whoever judges a leg.
-fn judge_name(judge: &Judge) -> String {
+pub(crate) fn judge_name(judge: &Judge) -> String {
     match judge {
         Judge::Workload(id) => endpoint_name(id),
         Judge::Host(id, _) => format!("hostEndpoints/{id}"),
@@ -80,66 +83,6 @@ pub(crate) fn flow(question: &FlowQuestion) -> Result<Flow, HostRefused> {
         protocol,
         l4,
     })
-}
-
-/// The evaluator's and the rows' answers as one.
-pub(crate) fn explanation(verdict: Verdict, rows: &RowsExplanation) -> host::Explanation {
-    let Verdict {
-        allow,
-        legs,
-        decided_by,
-    } = verdict;
-    let mut lines = rows.rows.clone();
-    for leg in &rows.legs {
-        lines.extend(leg.rows.iter().cloned());
-    }
-    if let Some(drop) = &rows.drop {
-        lines.push(format!("dropped: {drop}"));
-    }
-    host::Explanation {
-        allow,
-        rows_allow: rows.allow,
-        decided_by: decision(decided_by),
-        legs: legs
-            .into_iter()
-            .map(|leg| host::Leg {
-                endpoint: judge_name(&leg.endpoint),
-                direction: Some(direction(leg.direction)),
-                allow: leg.allow,
-                decision: decision(leg.decision),
-                steps: leg
-                    .steps
-                    .into_iter()
-                    .map(|step| host::LegStep {
-                        action: step.action.to_string().to_lowercase(),
-                        at: decision(step.at),
-                    })
-                    .collect(),
-            })
-            .collect(),
-        rows: lines,
-    }
-}
-
-fn decision(from: Decision) -> host::Decision {
-    let Decision {
-        direction: leg,
-        tier,
-        namespace,
-        policy,
-        rule,
-        rule_id,
-        reason,
-    } = from;
-    host::Decision {
-        direction: leg.map(direction),
-        tier,
-        namespace,
-        policy,
-        rule: rule.and_then(|rule| u32::try_from(rule).ok()),
-        rule_id: rule_id.map(|id| id.to_string()).unwrap_or_default(),
-        reason,
-    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 mod connect;
 
-use table_model::{Row, TableId};
+use table_model::{Row, RowKey, TableId};
 use thiserror::Error;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -15,14 +15,16 @@ use crate::proto;
 use crate::proto::device_service_client::DeviceServiceClient;
 use crate::proto::table_service_client::TableServiceClient;
 use crate::types::{
-    DeviceCapability, DeviceInfo, DevicePort, DropCounter, EntryCounter, EntryView, FromDpu, Page,
-    PageRequest, TableUsage, ToDpu,
+    Departed, DeviceCapability, DeviceInfo, DevicePort, DropCounter, EntryCounter, EntryView,
+    FromDpu, Page, PageRequest, TableUsage, ToDpu,
 };
 
 pub use connect::{ConnectError, Connector, Security};
 
 /// The device of the server, whatever it is called.
 const DEVICE: &str = "devices/-";
+/// Keys of one question for counters.
+const KEYS: usize = 1000;
 
 /// Why a call failed.
 #[derive(Debug, Error)]
@@ -241,6 +243,61 @@ impl DpuClient {
                 .collect::<Result<_, _>>()
                 .map_err(nonsense(CALL))?,
             next: Some(next_page_token).filter(|token| !token.is_empty()),
+        })
+    }
+
+    /// The counters of these entries, in any order; those that are not there are left out.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn counters_of(&self, keys: &[RowKey]) -> Result<Vec<EntryCounter>, CallError> {
+        const CALL: &str = "BatchGetCounters";
+        let mut counters = Vec::with_capacity(keys.len());
+        for keys in keys.chunks(KEYS) {
+            let request = proto::BatchGetCountersRequest {
+                parent: DEVICE.to_owned(),
+                keys: keys.iter().map(Into::into).collect(),
+            };
+            let answer = self.tables_service().batch_get_counters(request).await;
+            let proto::BatchGetCountersResponse { counters: page } =
+                answer.map_err(failed(CALL))?.into_inner();
+            for counter in page {
+                counters.push(counter.try_into().map_err(nonsense(CALL))?);
+            }
+        }
+        Ok(counters)
+    }
+
+    /// What deleted entries had counted; the DPU forgets what was `taken` of this `ledger` before.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn departed(&self, ledger: &str, taken: u64) -> Result<Departed, CallError> {
+        const CALL: &str = "CollectDepartedCounters";
+        let request = proto::CollectDepartedCountersRequest {
+            parent: DEVICE.to_owned(),
+            ledger: ledger.to_owned(),
+            taken,
+        };
+        let answer = self
+            .tables_service()
+            .collect_departed_counters(request)
+            .await;
+        let proto::CollectDepartedCountersResponse {
+            ledger,
+            counters,
+            last,
+            lost,
+        } = answer.map_err(failed(CALL))?.into_inner();
+        Ok(Departed {
+            ledger,
+            counters: counters
+                .into_iter()
+                .map(TryInto::try_into)
+                .collect::<Result<_, _>>()
+                .map_err(nonsense(CALL))?,
+            last,
+            lost,
         })
     }
 

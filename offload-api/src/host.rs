@@ -188,6 +188,30 @@ pub struct Policy {
     pub refusals: Vec<String>,
     /// Local endpoints that list it.
     pub endpoints: u64,
+    /// What all of the below counted together; none if nothing was counted yet.
+    pub hits: Option<HitCount>,
+    /// Of that, where no rule of it matched and the end of its tier decided. Told of the first
+    /// policy of a tier.
+    pub end_of_tier: Option<HitCount>,
+    /// Of that, by rules that it does not have any more.
+    pub removed_rules: Option<HitCount>,
+}
+
+/// Packets and bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct HitCount {
+    /// Packets.
+    pub packets: u64,
+    /// Bytes.
+    pub bytes: u64,
+}
+
+impl HitCount {
+    /// Adds another one.
+    pub fn add(&mut self, other: Self) {
+        self.packets = self.packets.saturating_add(other.packets);
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
 }
 
 /// What a rule counted.
@@ -272,6 +296,66 @@ pub struct Explanation {
     pub legs: Vec<Leg>,
     /// The rows that a packet would hit.
     pub rows: Vec<String>,
+    /// The rows name the same deciding rule as Calico's semantics do.
+    pub rule_agrees: bool,
+    /// Rows hit before policy.
+    pub before: Vec<TableRow>,
+    /// The legs as the rows judge them; a leg behind one that denies is not asked.
+    pub row_legs: Vec<RowLeg>,
+    /// Why the packet is dropped, as the pipeline counts it; empty if it leaves.
+    pub drop: String,
+    /// Port where it comes in.
+    pub ingress_port: u32,
+    /// Port where it leaves.
+    pub out_port: Option<u32>,
+}
+
+impl Explanation {
+    /// Whether the rows do what Calico's semantics say, by the same rule.
+    #[must_use]
+    pub fn agrees(&self) -> bool {
+        self.allow == self.rows_allow && self.rule_agrees
+    }
+}
+
+/// The rows that judged one leg.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct RowLeg {
+    /// Who judges, empty if the rows know an endpoint that the model does not.
+    pub endpoint: String,
+    /// Direction.
+    pub direction: Option<Direction>,
+    /// Outcome.
+    pub allow: bool,
+    /// The rule that the verdict row names.
+    pub decision: Decision,
+    /// Steps of the leg's chain.
+    pub steps: Vec<RowStep>,
+    /// What the verdict row has counted on the target by now.
+    pub hits: Option<HitCount>,
+    /// Why that cannot be read.
+    pub hits_error: String,
+}
+
+/// One step of a chain.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct RowStep {
+    /// `allow`, `deny`, `next_policy`, `next_tier`, or nothing where no row decides.
+    pub says: String,
+    /// The rule behind that, if one is.
+    pub rule: Option<Decision>,
+    /// Rows hit.
+    pub rows: Vec<TableRow>,
+}
+
+/// A row with its table.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize)]
+pub struct TableRow {
+    /// Name of the table.
+    pub table: String,
+    /// The row.
+    #[serde(flatten)]
+    pub entry: HostEntry,
 }
 
 /// The judgement of one endpoint.
@@ -315,6 +399,61 @@ pub struct Decision {
     pub rule_id: String,
     /// One sentence.
     pub reason: String,
+    /// What the user wrote and Felix passes on with the rule, by field name.
+    pub written: BTreeMap<String, String>,
+    /// Annotations of the rule.
+    pub annotations: BTreeMap<String, String>,
+}
+
+/// What Felix said, what both agents want and what the target holds, side by side.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct Diff {
+    /// The generation that was compared.
+    pub generation: u64,
+    /// All tables.
+    pub tables: Vec<TableDiff>,
+}
+
+impl Diff {
+    /// Whether all four hold the same.
+    #[must_use]
+    pub fn is_equal(&self) -> bool {
+        self.tables.iter().all(|table| table.differing == 0)
+    }
+}
+
+/// A table, four times.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct TableDiff {
+    /// Its name.
+    pub table: String,
+    /// Rows compiled afresh from what Felix said.
+    pub felix: u64,
+    /// Rows that the host agent wants.
+    pub host: u64,
+    /// Rows that the DPU agent was told to keep.
+    pub dpu: u64,
+    /// Rows read from the target.
+    pub target: u64,
+    /// Rows that are not the same on all four sides.
+    pub differing: u64,
+    /// Some of them.
+    pub rows: Vec<RowDiff>,
+}
+
+/// A row that is not the same everywhere.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize)]
+pub struct RowDiff {
+    /// Match fields.
+    pub fields: Vec<NamedValue>,
+    /// What the row does there; empty where there is none.
+    pub felix: String,
+    /// The same at the host agent.
+    pub host: String,
+    /// The same at the DPU agent.
+    pub dpu: String,
+    /// The same on the target.
+    pub target: String,
 }
 
 /// How the target differs from what it should hold.

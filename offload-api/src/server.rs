@@ -21,8 +21,8 @@ use crate::edge::EdgeError;
 use crate::identity::Identity;
 use crate::proto;
 use crate::types::{
-    DeviceCapability, DeviceInfo, DevicePort, DropCounter, EntryCounter, EntryView, FromDpu, Hello,
-    TableUsage, ToDpu,
+    Departed, DeviceCapability, DeviceInfo, DevicePort, DropCounter, EntryCounter, EntryView,
+    FromDpu, Hello, TableUsage, ToDpu,
 };
 
 pub use ledger::Ledger;
@@ -83,6 +83,21 @@ pub trait Dpu: Send + Sync + 'static {
         after: Option<RowKey>,
         limit: usize,
     ) -> impl Future<Output = Result<Vec<EntryCounter>, Refused>> + Send;
+
+    /// Counters of these entries, in any order; those that are not there are left out.
+    fn counters_of(
+        &self,
+        keys: Vec<RowKey>,
+    ) -> impl Future<Output = Result<Vec<EntryCounter>, Refused>> + Send;
+
+    /// What deleted entries had counted, `limit` at most; forgets what the caller has `taken` of
+    /// this `ledger`.
+    fn departed(
+        &self,
+        ledger: String,
+        taken: u64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Departed, Refused>> + Send;
 
     /// Drop counters above zero, sorted by code.
     fn drop_counters(&self) -> impl Future<Output = Result<Vec<DropCounter>, Refused>> + Send;

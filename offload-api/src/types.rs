@@ -260,6 +260,19 @@ pub struct EntryCounter {
     pub bytes: u64,
 }
 
+/// What deleted entries had counted.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Departed {
+    /// Names the ledger; another one begins with each start of the DPU agent.
+    pub ledger: String,
+    /// In the order of their deletion.
+    pub counters: Vec<EntryCounter>,
+    /// Number of the last of them.
+    pub last: u64,
+    /// Deleted entries whose counts were lost.
+    pub lost: u64,
+}
+
 /// What was dropped for one reason.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize)]
 pub struct DropCounter {

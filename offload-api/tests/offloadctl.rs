@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use offload_api::host::{
-    self, Decision, Direction, Drift, Endpoint, EndpointCount, EndpointState, Explanation,
-    FlowQuestion, HostApi, HostEntry, HostRefused, HostStatus, Leg, LegStep, NamedValue, Policy,
-    Refusal, RuleCounter, TableDrift,
+    self, Decision, Diff, Direction, Drift, Endpoint, EndpointCount, EndpointState, Explanation,
+    FlowQuestion, HitCount, HostApi, HostEntry, HostRefused, HostStatus, Leg, LegStep, NamedValue,
+    Policy, Refusal, RowDiff, RowLeg, RowStep, RuleCounter, TableDiff, TableDrift, TableRow,
 };
 use offload_api::types::{DropCounter, EntryView, Page, PageRequest, TableUsage};
 use serde_json::Value;
@@ -84,6 +84,11 @@ fn decision(rule: Option<u32>) -> Decision {
         rule,
         rule_id: "abc".to_owned(),
         reason: "it says so".to_owned(),
+        written: BTreeMap::from([(
+            "original_src_selector".to_owned(),
+            "app == 'api'".to_owned(),
+        )]),
+        annotations: BTreeMap::from([("ticket".to_owned(), "42".to_owned())]),
     }
 }
 
@@ -128,6 +133,15 @@ impl HostApi for Fake {
             }],
             refusals: Vec::new(),
             endpoints: 5,
+            hits: Some(HitCount {
+                packets: 120,
+                bytes: 12_000,
+            }),
+            end_of_tier: None,
+            removed_rules: Some(HitCount {
+                packets: 21,
+                bytes: 2_100,
+            }),
         }])
     }
 
@@ -191,6 +205,60 @@ impl HostApi for Fake {
                 }],
             }],
             rows: vec!["acl_verdict -> allow".to_owned()],
+            rule_agrees: true,
+            before: vec![TableRow {
+                table: "endpoint_port".to_owned(),
+                entry: entry("7"),
+            }],
+            row_legs: vec![RowLeg {
+                endpoint: "endpoints/k8s/shop/db-0/eth0".to_owned(),
+                direction: Some(Direction::Ingress),
+                allow: true,
+                decision: decision(Some(1)),
+                steps: vec![RowStep {
+                    says: "allow".to_owned(),
+                    rule: Some(decision(Some(1))),
+                    rows: vec![TableRow {
+                        table: "acl_verdict".to_owned(),
+                        entry: entry("0x12"),
+                    }],
+                }],
+                hits: Some(HitCount {
+                    packets: 77,
+                    bytes: 7_700,
+                }),
+                hits_error: String::new(),
+            }],
+            drop: String::new(),
+            ingress_port: 7,
+            out_port: Some(9),
+        })
+    }
+
+    async fn diff(&self, limit: usize) -> Result<Diff, HostRefused> {
+        let mut table = TableDiff {
+            table: "acl_host_v4".to_owned(),
+            felix: 10,
+            host: 10,
+            dpu: 10,
+            target: 10,
+            ..TableDiff::default()
+        };
+        if self.drift != Drift::default() {
+            table.target = 9;
+            table.differing = 30;
+            let row = RowDiff {
+                fields: entry("10.0.0.3").fields,
+                felix: "host_label label=0x1".to_owned(),
+                host: "host_label label=0x1".to_owned(),
+                dpu: "host_label label=0x1".to_owned(),
+                target: String::new(),
+            };
+            table.rows = vec![row; 30.min(limit)];
+        }
+        Ok(Diff {
+            generation: 12,
+            tables: vec![table],
         })
     }
 
@@ -320,10 +388,16 @@ async fn every_command_answers_people() {
             vec![
                 "allow: tier default, policy shop/db-only-api, rule 1",
                 "end of tier",
-                "rows (allow)",
+                "rows (allow): in by port 7, out by port 9",
+                "original_src_selector: app == 'api'",
+                "annotation ticket: 42",
+                "Felix's rule id: abc",
+                "step 1: allow by tier default, policy shop/db-only-api, rule 1",
+                "has counted 77 packets, 7700 bytes",
             ],
         ),
         (vec!["drift"], vec!["exactly"]),
+        (vec!["diff"], vec!["acl_host_v4", "generation 12: equal"]),
         (vec!["counters"], vec!["spoofed_source", "41"]),
     ] {
         let output = rig.ask(&words).await;
@@ -354,6 +428,10 @@ async fn every_command_answers_programs() {
         .json(&["explain", "10.0.0.1", "10.0.0.2", "6", "5432"])
         .await;
     assert_eq!(explain["legs"][0]["steps"][0]["at"]["rule"], Value::Null);
+    assert_eq!(explain["row_legs"][0]["hits"]["packets"], 77);
+    assert_eq!(explain["before"][0]["table"], "endpoint_port");
+    let diff = rig.json(&["diff"]).await;
+    assert_eq!(diff["tables"][0]["differing"], 0);
     assert_eq!(rig.json(&["drift"]).await["repaired"], 0);
     assert_eq!(rig.json(&["counters"]).await["drops"][0]["packets"], 41);
 }
@@ -420,6 +498,14 @@ async fn what_is_wrong_exits_with_one() {
         .await;
     assert_eq!(explain.status.code(), Some(1));
     assert!(out(&explain).contains("WRONG"));
+    let diff = rig.ask(&["diff", "--limit", "3"]).await;
+    assert_eq!(diff.status.code(), Some(1));
+    assert!(
+        out(&diff).contains("30 rows differ, 3 shown"),
+        "{}",
+        out(&diff)
+    );
+    assert!(out(&diff).contains("DIFFERENT"), "{}", out(&diff));
     let drift = rig.ask(&["drift"]).await;
     assert_eq!(drift.status.code(), Some(1));
     assert!(out(&drift).contains("missing") && out(&drift).contains("10.0.0.3"));

@@ -15,6 +15,7 @@ mod progress;
 mod random;
 mod replay;
 mod stf;
+mod storm;
 mod target;
 mod test;
 
@@ -44,6 +45,8 @@ enum Command {
     Replay(replay::Args),
     /// Runs scripts of the simple test framework on the engine.
     Stf(stf::Args),
+    /// Edits policy a thousand times under traffic and judges every packet.
+    Storm(storm::Args),
     /// Sets up what is missing and runs every test of the workspace.
     Test(test::Args),
     /// Runs a program that ends when the demo ends.
@@ -64,6 +67,7 @@ fn main() -> ExitCode {
         Command::Mutants(args) => mutants::run(&args),
         Command::Replay(args) => replay::run(args),
         Command::Stf(args) => stf::run(&args),
+        Command::Storm(args) => storm::run(&args),
         Command::Test(args) => test::run(args),
         Command::Supervised(args) => demo::supervised::run(&args),
     }

@@ -3,12 +3,13 @@
 //! Frames go the way that they go in production: decoded, stored, compiled, written to the target
 //! over P4Runtime. What the packets then do is compared with what the reference evaluator says.
 
-mod enforce;
+pub(crate) mod enforce;
 mod flows;
 mod generate;
 pub(crate) mod input;
 mod player;
-mod report;
+mod points;
+pub(crate) mod report;
 mod trial;
 
 use std::path::PathBuf;
@@ -19,7 +20,8 @@ use policy_model::{HttpHandling, Semantics};
 use thiserror::Error;
 
 use crate::target::TargetKind;
-use player::Player;
+use player::{Part, Player};
+use points::Share;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -62,9 +64,21 @@ pub(crate) struct Args {
     /// Besides, make this many flows from what the stream says.
     ///
     /// They are aimed at the edges of rules, nets and ports, and are tried at four points of the
-    /// stream, from its in-sync message to its end.
+    /// stream, from its in-sync message to its end; at others with `--points` or `--until`.
     #[arg(long, value_name = "N", default_value_t = 0)]
     generate: usize,
+
+    /// Try made flows after each in-sync message and at K frames behind one, chosen by the seed.
+    ///
+    /// The flows of `--generate` are shared out among these points; without it each gets 200.
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u32).range(1..))]
+    points: Option<u32>,
+
+    /// Stop after frame N (from 0) of the last stream, and try all flows there.
+    ///
+    /// What the file of flows says of verdicts counts for the flows of that frame only.
+    #[arg(long, value_name = "N")]
+    until: Option<usize>,
 
     /// Seed of the flows that are made.
     #[arg(long, value_name = "S", default_value_t = 1)]
@@ -147,7 +161,16 @@ fn replay(args: &Args) -> Result<bool, ReplayError> {
     let mut player = Player::new(args, trials).map_err(ReplayError::Play)?;
     let last = streams.len().saturating_sub(1);
     for (index, (path, frames)) in streams.iter().enumerate() {
-        player.play(path, frames, index == last, &mut report)?;
+        let part = Part {
+            path,
+            frames,
+            last: index == last,
+            share: Share {
+                index,
+                of: streams.len(),
+            },
+        };
+        player.play(&part, &mut report)?;
     }
     let summary = player.finish()?;
     Ok(report.finish(summary)?)

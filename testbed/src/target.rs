@@ -13,7 +13,7 @@ use table_model::{Capability, Phase, TableSnapshot};
 use thiserror::Error;
 
 pub(crate) use bmv2::{Bmv2, EGRESS_THREADS, RawBmv2};
-pub(crate) use ports::Ports;
+pub(crate) use ports::{Attachment, Ports};
 pub(crate) use rows::Rows;
 pub(crate) use soft::Soft;
 

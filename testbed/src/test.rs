@@ -22,6 +22,10 @@ use tally::Tally;
 /// Arguments.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    /// Ten times as many cases in the big property tests: more than a million each.
+    #[arg(long)]
+    nightly: bool,
+
     /// Run only the tests whose names contain one of these words.
     ///
     /// Formatting, lints, documents, demo and replays are left out then.
@@ -49,17 +53,25 @@ pub(crate) fn run(args: Args) -> ExitCode {
     let mut tally = Tally::default();
     let started = Instant::now();
     if args.filters.is_empty() {
-        everything(&root, &mut tally);
+        everything(&root, args.nightly, &mut tally);
     } else {
         let mut tests = check::cargo(&root, &["test", "--release", "--workspace", "--"]);
         tests.arg("--show-output").args(&args.filters);
+        as_nightly(&mut tests, args.nightly);
         tally.add(Check::new("tests", tests).counted().run());
     }
     tally.say(&format!("all checks: {} s", started.elapsed().as_secs()));
     tally.close()
 }
 
-fn everything(root: &Path, tally: &mut Tally) {
+/// Tells property tests that they have the night.
+fn as_nightly(tests: &mut Command, nightly: bool) {
+    if nightly {
+        tests.env("MARGAY_NIGHTLY", "1");
+    }
+}
+
+fn everything(root: &Path, nightly: bool, tally: &mut Tally) {
     setup::toolchain(root, tally);
     let build = check::cargo(root, &["build", "--release", "--workspace"]);
     tally.add(Check::new("build", build).run());
@@ -86,6 +98,7 @@ fn everything(root: &Path, tally: &mut Tally) {
     let words = ["test", "--release", "--workspace", "--no-fail-fast", "--"];
     let mut tests = check::cargo(root, &words);
     tests.arg("--show-output");
+    as_nightly(&mut tests, nightly);
     if std::env::var_os(CLIENT_PYTHON).is_none() {
         match setup::clients(&target(root).join("clients")) {
             Ok(pythons) => {

@@ -9,6 +9,8 @@
 
 #[path = "replay/broken_input.rs"]
 mod broken_input;
+#[path = "replay/points.rs"]
+mod points;
 #[path = "replay/recordings.rs"]
 mod recordings;
 #[path = "replay/run.rs"]

@@ -81,6 +81,17 @@ pub trait Backend: Send {
         sink: &mut Sink<'_, EntryCounter>,
     ) -> impl Future<Output = Result<(), DeviceError>> + Send;
 
+    /// Reads the counters of these entries, which are of counted tables. Entries that are not there
+    /// give none.
+    ///
+    /// # Errors
+    /// As [`Backend::read`].
+    fn counters_of(
+        &mut self,
+        keys: &[RowKey],
+        sink: &mut Sink<'_, EntryCounter>,
+    ) -> impl Future<Output = Result<(), DeviceError>> + Send;
+
     /// Reads the counters of dropped packets; the index is the pipeline's reason code.
     ///
     /// # Errors

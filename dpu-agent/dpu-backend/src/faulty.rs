@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use table_model::{Capability, Outcome, Row, TableId, Update, WriteReport};
+use table_model::{Capability, Outcome, Row, RowKey, TableId, Update, WriteReport};
 
 use crate::{Backend, CounterValue, DeviceError, EntryCounter, PortState, Sink};
 
@@ -199,6 +199,17 @@ impl<B: Backend> Backend for Faulty<B> {
             return Err(DeviceError::Injected("read"));
         }
         self.inner.counters(table, sink).await
+    }
+
+    async fn counters_of(
+        &mut self,
+        keys: &[RowKey],
+        sink: &mut Sink<'_, EntryCounter>,
+    ) -> Result<(), DeviceError> {
+        if self.broken || self.roll(self.faults.read) {
+            return Err(DeviceError::Injected("read"));
+        }
+        self.inner.counters_of(keys, sink).await
     }
 
     async fn drop_counters(&mut self) -> Result<Vec<CounterValue>, DeviceError> {

@@ -329,6 +329,21 @@ impl Backend for Memory {
         Ok(())
     }
 
+    async fn counters_of(
+        &mut self,
+        keys: &[RowKey],
+        sink: &mut Sink<'_, EntryCounter>,
+    ) -> Result<(), DeviceError> {
+        let state = self.open()?;
+        let there = keys.iter().filter(|key| state.rows.get(key).is_some());
+        let counters = there.map(|key| EntryCounter {
+            value: state.counters.get(key).copied().unwrap_or_default(),
+            key: key.clone(),
+        });
+        sink(counters.collect());
+        Ok(())
+    }
+
     async fn drop_counters(&mut self) -> Result<Vec<CounterValue>, DeviceError> {
         Ok(self.open()?.drops.clone())
     }

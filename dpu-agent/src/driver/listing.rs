@@ -5,15 +5,18 @@ use std::time::Duration;
 use dpu_backend::{Backend, DeviceError};
 use offload_api::server::Refused;
 use offload_api::types::{EntryCounter, EntryView};
-use table_model::{Row, RowKey, TableId};
+use table_model::{Row, RowKey, TableId, Update};
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, timeout};
+use tracing::warn;
 
 use super::Driver;
 use crate::Device;
 
 /// How long the device may take for an answer that somebody waits for.
 pub(super) const DEADLINE: Duration = Duration::from_secs(20);
+/// How long the device may take for the counters of entries that are about to go.
+const LEAVING: Duration = Duration::from_secs(2);
 /// How long the pages of one listing come from the same read.
 const FRESH: Duration = Duration::from_secs(30);
 
@@ -107,6 +110,87 @@ impl Driver {
         Ok(page)
     }
 
+    /// What the counted entries among these deletions have counted so far. A device that does not
+    /// say so in time is not waited for: enforcement comes first.
+    pub(super) async fn leaving(
+        &mut self,
+        device: &mut Device,
+        updates: &[Update],
+    ) -> Vec<EntryCounter> {
+        let counted = |key: &RowKey| self.schema.table(key.table).is_ok_and(|t| t.counted);
+        let keys: Vec<RowKey> = updates
+            .iter()
+            .filter_map(|update| match update {
+                Update::Delete(key) if counted(key) => Some(key.clone()),
+                _ => None,
+            })
+            .collect();
+        if keys.is_empty() {
+            return Vec::new();
+        }
+        match timeout(LEAVING, self.counters_of(device, &keys)).await {
+            Ok(Ok(counters)) => counters,
+            Ok(Err(error)) => {
+                warn!(%error, entries = keys.len(), "counts of deleted entries are lost");
+                self.state.departed.lose(keys.len());
+                Vec::new()
+            }
+            Err(_) => {
+                warn!(entries = keys.len(), "counts of deleted entries are lost");
+                self.state.departed.lose(keys.len());
+                Vec::new()
+            }
+        }
+    }
+
+    /// The counters of a few entries; those that nobody knows of are left out.
+    pub(super) async fn counters_of(
+        &self,
+        device: &mut Device,
+        keys: &[RowKey],
+    ) -> Result<Vec<EntryCounter>, Refused> {
+        for key in keys {
+            if !self
+                .schema
+                .table(key.table)
+                .is_ok_and(|table| table.counted)
+            {
+                let text = format!("The entries of table {:#010x} are not counted", key.table.0);
+                return Err(Refused::NotFound(text));
+            }
+        }
+        let observed = self.reconciler.observed();
+        let there: Vec<RowKey> = keys
+            .iter()
+            .filter(|key| observed.get(key).is_some())
+            .cloned()
+            .collect();
+        if there.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut counters = Vec::with_capacity(there.len());
+        let mut sink = |piece| counters.extend::<Vec<dpu_backend::EntryCounter>>(piece);
+        settled(timeout(DEADLINE, device.counters_of(&there, &mut sink)).await)?;
+        Ok(counters
+            .into_iter()
+            .filter_map(|counter| self.counted(counter))
+            .collect())
+    }
+
+    /// A counter with the entry's action; none for an entry that nobody knows of, which is drift
+    /// and not a counter to show.
+    fn counted(&self, counter: dpu_backend::EntryCounter) -> Option<EntryCounter> {
+        let action = self.reconciler.observed().get(&counter.key)?.clone();
+        Some(EntryCounter {
+            row: Row {
+                key: counter.key,
+                action,
+            },
+            packets: counter.value.packets,
+            bytes: counter.value.bytes,
+        })
+    }
+
     pub(super) async fn counters(
         &mut self,
         device: Option<&mut Device>,
@@ -122,24 +206,18 @@ impl Driver {
             return Ok(page);
         }
         let device = device.ok_or_else(|| self.away())?;
+        if !self.reconciler.status().read_back {
+            // Which entries there are is not known: a part of them would look like all.
+            return Err(Refused::Unavailable(
+                "The device is being read back".to_owned(),
+            ));
+        }
         let mut counters = Vec::new();
         let mut sink = |piece| counters.extend::<Vec<dpu_backend::EntryCounter>>(piece);
         settled(timeout(DEADLINE, device.counters(table, &mut sink)).await)?;
-        let observed = self.reconciler.observed();
         let mut items: Vec<EntryCounter> = counters
             .into_iter()
-            // An entry that nobody knows of is drift, and not a counter to show.
-            .filter_map(|counter| {
-                let action = observed.get(&counter.key)?.clone();
-                Some(EntryCounter {
-                    row: Row {
-                        key: counter.key,
-                        action,
-                    },
-                    packets: counter.value.packets,
-                    bytes: counter.value.bytes,
-                })
-            })
+            .filter_map(|counter| self.counted(counter))
             .collect();
         items.sort_unstable_by(|a, b| a.row.key.cmp(&b.row.key));
         let page = cut(&items, after.as_ref(), limit, |item| &item.row.key);

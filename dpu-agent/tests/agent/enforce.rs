@@ -186,3 +186,38 @@ async fn an_agent_without_a_device_says_so_and_waits() {
     ready(&agent).await;
     switch.shutdown();
 }
+
+/// What entries have counted, of a few at once; nobody has counted anything here, so nothing is kept
+/// of entries that go.
+#[tokio::test(flavor = "multi_thread")]
+async fn counters_of_a_few_entries_are_read() {
+    let switch = fresh_switch();
+    let lab = Lab::new(switch.grpc_addr());
+    let agent = lab.agent().await;
+    let host = lab.host(agent.api());
+    let verdict = |class| acl_verdict::deny(acl_verdict::key(class, 0, 0, 0), class);
+    let mut rows = state(10);
+    rows.put(verdict(8));
+    rows.put(verdict(10));
+    host.replace(&rows).unwrap();
+    acknowledged(&host).await;
+    let client = client(&host).await;
+    let keys = [verdict(8).key, verdict(9).key, verdict(10).key];
+    let mut counters = client.counters_of(&keys).await.unwrap();
+    counters.sort_unstable_by(|a, b| a.row.cmp(&b.row));
+    let read: Vec<_> = counters.into_iter().map(|counter| counter.row).collect();
+    assert_eq!(
+        read,
+        [verdict(8), verdict(10)],
+        "what is not there is left out"
+    );
+    let uncounted = [acl_host_v4::key(0x0a41_0000)];
+    let error = client.counters_of(&uncounted).await.unwrap_err();
+    assert!(error.to_string().contains("not counted"), "{error}");
+    rows.take(&verdict(8).key);
+    host.replace(&rows).unwrap();
+    acknowledged(&host).await;
+    let departed = client.departed("", 0).await.unwrap();
+    assert!(!departed.ledger.is_empty());
+    assert_eq!((departed.counters.len(), departed.lost), (0, 0));
+}

@@ -20,9 +20,18 @@ use crate::{Commit, Compiler, HostAction, LegOwner, RuleHolder, Walker};
 fn cases(default: u32) -> ProptestConfig {
     let mut config = ProptestConfig::default();
     if std::env::var_os("PROPTEST_CASES").is_none() {
-        config.cases = default;
+        config.cases = default * nightly();
     }
     config
+}
+
+/// Ten times as many in a nightly run (`testbed test --nightly`).
+fn nightly() -> u32 {
+    if std::env::var_os("MARGAY_NIGHTLY").is_some() {
+        10
+    } else {
+        1
+    }
 }
 
 fn capability() -> Capability {

@@ -107,6 +107,47 @@ async fn nothing_is_sent_before_the_snapshot_is_complete() -> Test {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn counts_outlive_the_daemon_and_a_target_that_begins_anew() -> Test {
+    let stream = Stream::recorded("small");
+    let rig = Rig::new(&stream.ports()).await;
+    let agent = rig.start().await;
+    let _felix = agent.felix(stream.bytes.clone());
+    let want = expected(&stream, &rig).await;
+    rig.holds(&want).await;
+    let verdicts: Vec<_> = ["acl_verdict", "acl_verdict_default"]
+        .iter()
+        .filter_map(|name| p4_tables::schema().table_named(name))
+        .flat_map(|table| want.table(table.id))
+        .collect();
+    assert!(!verdicts.is_empty());
+    for row in &verdicts {
+        rig.dpu.count(&row.key, 3, 300);
+    }
+    let total = async |agent: &rig::Agent| {
+        let policies = agent.people().await.policies().await.unwrap();
+        let hits = policies.iter().filter_map(|policy| policy.hits);
+        hits.map(|hits| hits.packets).sum::<u64>()
+    };
+    let counted = total(&agent).await;
+    assert!(counted > 0 && counted.is_multiple_of(3), "{counted}");
+    let page = agent.get("/metrics").await.1;
+    assert!(
+        page.contains("offload_policy_hit_packets{policy="),
+        "{page}"
+    );
+    agent.kill().await;
+
+    // The target loses its counters while nobody looks.
+    rig.dpu.forget_counts();
+    let agent = rig.start().await;
+    agent
+        .status_when(|status| status.dpu.acknowledged_generation > 0)
+        .await;
+    assert_eq!(total(&agent).await, counted);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_of_the_daemon_writes_nothing() -> Test {
     let stream = Stream::recorded("small");
     let rig = Rig::new(&stream.ports()).await;

@@ -2,9 +2,9 @@
 
 use super::{EdgeError, enumeration};
 use crate::host::{
-    Decision, Direction, DpuSide, Drift, Endpoint, EndpointCount, EndpointState, Explanation,
-    FelixStatus, FlowQuestion, HostEntry, HostStatus, Leg, LegStep, NamedValue, Policy, Refusal,
-    RuleCounter, TableDrift,
+    Decision, Diff, Direction, DpuSide, Drift, Endpoint, EndpointCount, EndpointState, Explanation,
+    FelixStatus, FlowQuestion, HitCount, HostEntry, HostStatus, Leg, LegStep, NamedValue, Policy,
+    Refusal, RowDiff, RowLeg, RowStep, RuleCounter, TableDiff, TableDrift, TableRow,
 };
 use crate::proto;
 use crate::types::DeviceState;
@@ -22,7 +22,8 @@ trait Wire: Sized {
 
 /// Both conversions of a message whose fields are called alike on both sides. Fields are taken
 /// apart by name, so one that exists on one side only does not compile. A field's way:
-/// none: the same type; `each`: a list of messages; `need`: a message that must be there;
+/// none: the same type; `each`: a list of messages; `need`: a message that must be there; `maybe`: one
+/// that may be missing;
 /// `wire`: by [`Wire`].
 macro_rules! mirror {
     ($value:ident = $proto:ident { $($field:ident $(: $how:ident)?),* $(,)? }) => {
@@ -45,6 +46,7 @@ macro_rules! mirror {
     (@out $field:ident) => { $field };
     (@out each $field:ident) => { $field.into_iter().map(Into::into).collect() };
     (@out need $field:ident) => { Some($field.into()) };
+    (@out maybe $field:ident) => { $field.map(Into::into) };
     (@out wire $field:ident) => { $field.out() };
     (@back $proto:ident $field:ident) => { $field };
     (@back $proto:ident each $field:ident) => {
@@ -54,6 +56,9 @@ macro_rules! mirror {
         $field
             .ok_or_else(|| EdgeError::unset(stringify!($proto), stringify!($field)))?
             .try_into()?
+    };
+    (@back $proto:ident maybe $field:ident) => {
+        $field.map(TryInto::try_into).transpose()?
     };
     (@back $proto:ident wire $field:ident) => {
         Wire::back($field, stringify!($proto), stringify!($field))?
@@ -121,9 +126,13 @@ mirror!(
         staged,
         rules: each,
         refusals,
-        endpoints
+        endpoints,
+        hits: maybe,
+        end_of_tier: maybe,
+        removed_rules: maybe,
     }
 );
+mirror!(HitCount = HitCount { packets, bytes });
 mirror!(
     RuleCounter = RuleCounter {
         direction: wire,
@@ -168,8 +177,33 @@ mirror!(
         decided_by: need,
         legs: each,
         rows,
+        rule_agrees,
+        before: each,
+        row_legs: each,
+        drop,
+        ingress_port,
+        out_port,
     }
 );
+mirror!(
+    RowLeg = RowLeg {
+        endpoint,
+        direction: wire,
+        allow,
+        decision: need,
+        steps: each,
+        hits: maybe,
+        hits_error,
+    }
+);
+mirror!(
+    RowStep = RowStep {
+        says,
+        rule: maybe,
+        rows: each
+    }
+);
+mirror!(TableRow = TableRow { table, entry: need });
 mirror!(
     Leg = Leg {
         endpoint,
@@ -189,6 +223,34 @@ mirror!(
         rule,
         rule_id,
         reason,
+        written,
+        annotations,
+    }
+);
+mirror!(
+    Diff = Diff {
+        generation,
+        tables: each
+    }
+);
+mirror!(
+    TableDiff = TableDiff {
+        table,
+        felix,
+        host,
+        dpu,
+        target,
+        differing,
+        rows: each
+    }
+);
+mirror!(
+    RowDiff = RowDiff {
+        fields: each,
+        felix,
+        host,
+        dpu,
+        target
     }
 );
 mirror!(

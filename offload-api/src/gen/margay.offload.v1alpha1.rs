@@ -1057,6 +1057,53 @@ pub struct EntryCounter {
     #[prost(uint64, tag = "3")]
     pub bytes: u64,
 }
+/// A request for the counters of a few entries.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BatchGetCountersRequest {
+    /// `devices/{device}` or `devices/-`.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// Keys without actions, 1000 at most.
+    #[prost(message, repeated, tag = "2")]
+    pub keys: ::prost::alloc::vec::Vec<Row>,
+}
+/// The counters of a few entries.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct BatchGetCountersResponse {
+    /// Counters in any order.
+    #[prost(message, repeated, tag = "1")]
+    pub counters: ::prost::alloc::vec::Vec<EntryCounter>,
+}
+/// A request for what deleted entries had counted.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct CollectDepartedCountersRequest {
+    /// `devices/{device}` or `devices/-`.
+    #[prost(string, tag = "1")]
+    pub parent: ::prost::alloc::string::String,
+    /// From the answer before, empty at first: numbers count within one ledger.
+    #[prost(string, tag = "2")]
+    pub ledger: ::prost::alloc::string::String,
+    /// `last` of the answer before, which the caller has kept safely; it is forgotten now.
+    #[prost(uint64, tag = "3")]
+    pub taken: u64,
+}
+/// What deleted entries had counted.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct CollectDepartedCountersResponse {
+    /// Names the ledger; another one begins with each start of the agent.
+    #[prost(string, tag = "1")]
+    pub ledger: ::prost::alloc::string::String,
+    /// In the order of their deletion, at most 10000; ask again until there are none.
+    #[prost(message, repeated, tag = "2")]
+    pub counters: ::prost::alloc::vec::Vec<EntryCounter>,
+    /// Number of the last of them, or `taken` if there are none.
+    #[prost(uint64, tag = "3")]
+    pub last: u64,
+    /// Deleted entries whose counts were lost since the agent started: the target did not say in
+    /// time, or nobody collected them.
+    #[prost(uint64, tag = "4")]
+    pub lost: u64,
+}
 /// A request for drop counters.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct GetDropCountersRequest {
@@ -1469,6 +1516,67 @@ pub mod table_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Reads the counters of a few entries. Entries that are not there are left out of the answer.
+        pub async fn batch_get_counters(
+            &mut self,
+            request: impl tonic::IntoRequest<super::BatchGetCountersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BatchGetCountersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/margay.offload.v1alpha1.TableService/BatchGetCounters",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "margay.offload.v1alpha1.TableService",
+                        "BatchGetCounters",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
+        /// Hands over what entries had counted when they were deleted, and forgets what the caller has
+        /// taken before.
+        pub async fn collect_departed_counters(
+            &mut self,
+            request: impl tonic::IntoRequest<super::CollectDepartedCountersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CollectDepartedCountersResponse>,
+            tonic::Status,
+        > {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/margay.offload.v1alpha1.TableService/CollectDepartedCounters",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new(
+                        "margay.offload.v1alpha1.TableService",
+                        "CollectDepartedCounters",
+                    ),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Reads what was dropped, by reason.
         pub async fn get_drop_counters(
             &mut self,
@@ -1582,6 +1690,23 @@ pub mod table_service_server {
             request: tonic::Request<super::GetCountersRequest>,
         ) -> std::result::Result<
             tonic::Response<super::GetCountersResponse>,
+            tonic::Status,
+        >;
+        /// Reads the counters of a few entries. Entries that are not there are left out of the answer.
+        async fn batch_get_counters(
+            &self,
+            request: tonic::Request<super::BatchGetCountersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::BatchGetCountersResponse>,
+            tonic::Status,
+        >;
+        /// Hands over what entries had counted when they were deleted, and forgets what the caller has
+        /// taken before.
+        async fn collect_departed_counters(
+            &self,
+            request: tonic::Request<super::CollectDepartedCountersRequest>,
+        ) -> std::result::Result<
+            tonic::Response<super::CollectDepartedCountersResponse>,
             tonic::Status,
         >;
         /// Reads what was dropped, by reason.
@@ -1847,6 +1972,103 @@ pub mod table_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = GetCountersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/margay.offload.v1alpha1.TableService/BatchGetCounters" => {
+                    #[allow(non_camel_case_types)]
+                    struct BatchGetCountersSvc<T: TableService>(pub Arc<T>);
+                    impl<
+                        T: TableService,
+                    > tonic::server::UnaryService<super::BatchGetCountersRequest>
+                    for BatchGetCountersSvc<T> {
+                        type Response = super::BatchGetCountersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::BatchGetCountersRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TableService>::batch_get_counters(&inner, request)
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = BatchGetCountersSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/margay.offload.v1alpha1.TableService/CollectDepartedCounters" => {
+                    #[allow(non_camel_case_types)]
+                    struct CollectDepartedCountersSvc<T: TableService>(pub Arc<T>);
+                    impl<
+                        T: TableService,
+                    > tonic::server::UnaryService<super::CollectDepartedCountersRequest>
+                    for CollectDepartedCountersSvc<T> {
+                        type Response = super::CollectDepartedCountersResponse;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<
+                                super::CollectDepartedCountersRequest,
+                            >,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as TableService>::collect_departed_counters(
+                                        &inner,
+                                        request,
+                                    )
+                                    .await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = CollectDepartedCountersSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(
@@ -2201,6 +2423,26 @@ pub struct Policy {
     /// Local endpoints that list it.
     #[prost(uint64, tag = "7")]
     pub endpoints: u64,
+    /// What all of the below counted together; absent if nothing was counted yet.
+    #[prost(message, optional, tag = "8")]
+    pub hits: ::core::option::Option<HitCount>,
+    /// Of that, where no rule of it matched and the end of its tier decided. Told of the first
+    /// policy of a tier.
+    #[prost(message, optional, tag = "9")]
+    pub end_of_tier: ::core::option::Option<HitCount>,
+    /// Of that, by rules that it does not have any more.
+    #[prost(message, optional, tag = "10")]
+    pub removed_rules: ::core::option::Option<HitCount>,
+}
+/// Packets and bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct HitCount {
+    /// Packets.
+    #[prost(uint64, tag = "1")]
+    pub packets: u64,
+    /// Bytes.
+    #[prost(uint64, tag = "2")]
+    pub bytes: u64,
 }
 /// What a rule counted.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2334,6 +2576,54 @@ pub struct ExplainRequest {
     #[prost(uint32, tag = "7")]
     pub icmp_code: u32,
 }
+/// The rows that judged one leg.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RowLeg {
+    /// Who judges: `endpoints/…`, empty if the rows know an endpoint that the model does not.
+    #[prost(string, tag = "1")]
+    pub endpoint: ::prost::alloc::string::String,
+    /// Direction.
+    #[prost(enumeration = "Direction", tag = "2")]
+    pub direction: i32,
+    /// Outcome.
+    #[prost(bool, tag = "3")]
+    pub allow: bool,
+    /// The rule that the verdict row names; its reason says why there is none.
+    #[prost(message, optional, tag = "4")]
+    pub decision: ::core::option::Option<Decision>,
+    /// Steps of the leg's chain in the order in which a packet takes them.
+    #[prost(message, repeated, tag = "5")]
+    pub steps: ::prost::alloc::vec::Vec<RowStep>,
+    /// What the verdict row has counted on the target by now; absent if it cannot be read.
+    #[prost(message, optional, tag = "6")]
+    pub hits: ::core::option::Option<HitCount>,
+    /// Why it cannot be read.
+    #[prost(string, tag = "7")]
+    pub hits_error: ::prost::alloc::string::String,
+}
+/// One step of a chain.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RowStep {
+    /// What it says: `allow`, `deny`, `next_policy`, `next_tier`, or nothing where no row decides.
+    #[prost(string, tag = "1")]
+    pub says: ::prost::alloc::string::String,
+    /// The rule behind that, if one is.
+    #[prost(message, optional, tag = "2")]
+    pub rule: ::core::option::Option<Decision>,
+    /// Rows hit.
+    #[prost(message, repeated, tag = "3")]
+    pub rows: ::prost::alloc::vec::Vec<TableRow>,
+}
+/// A row with its table.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TableRow {
+    /// Name of the table.
+    #[prost(string, tag = "1")]
+    pub table: ::prost::alloc::string::String,
+    /// The row.
+    #[prost(message, optional, tag = "2")]
+    pub entry: ::core::option::Option<HostEntry>,
+}
 /// What happens to a flow.
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Explanation {
@@ -2352,6 +2642,85 @@ pub struct Explanation {
     /// The rows that a packet would hit, one a line.
     #[prost(string, repeated, tag = "5")]
     pub rows: ::prost::alloc::vec::Vec<::prost::alloc::string::String>,
+    /// The compiled rows name the same deciding rule as Calico's semantics do.
+    #[prost(bool, tag = "6")]
+    pub rule_agrees: bool,
+    /// Rows hit before policy.
+    #[prost(message, repeated, tag = "7")]
+    pub before: ::prost::alloc::vec::Vec<TableRow>,
+    /// The legs as the rows judge them; a leg behind one that denies is not asked.
+    #[prost(message, repeated, tag = "8")]
+    pub row_legs: ::prost::alloc::vec::Vec<RowLeg>,
+    /// Why the packet is dropped, as the pipeline counts it; empty if it leaves.
+    #[prost(string, tag = "9")]
+    pub drop: ::prost::alloc::string::String,
+    /// Port where it comes in.
+    #[prost(uint32, tag = "10")]
+    pub ingress_port: u32,
+    /// Port where it leaves.
+    #[prost(uint32, optional, tag = "11")]
+    pub out_port: ::core::option::Option<u32>,
+}
+/// A request to compare.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct GetDiffRequest {
+    /// Rows told one by one in each table, at most; 0 means 20.
+    #[prost(uint32, tag = "1")]
+    pub limit: u32,
+}
+/// What Felix said, what both agents want and what the target holds, side by side.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct Diff {
+    /// The generation that was compared.
+    #[prost(uint64, tag = "1")]
+    pub generation: u64,
+    /// All tables, sorted by id.
+    #[prost(message, repeated, tag = "2")]
+    pub tables: ::prost::alloc::vec::Vec<TableDiff>,
+}
+/// A table, four times.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct TableDiff {
+    /// Its name.
+    #[prost(string, tag = "1")]
+    pub table: ::prost::alloc::string::String,
+    /// Rows compiled afresh from what Felix said.
+    #[prost(uint64, tag = "2")]
+    pub felix: u64,
+    /// Rows that the host agent wants.
+    #[prost(uint64, tag = "3")]
+    pub host: u64,
+    /// Rows that the DPU agent was told to keep.
+    #[prost(uint64, tag = "4")]
+    pub dpu: u64,
+    /// Rows read from the target.
+    #[prost(uint64, tag = "5")]
+    pub target: u64,
+    /// Rows that are not the same on all four sides.
+    #[prost(uint64, tag = "6")]
+    pub differing: u64,
+    /// Some of them, sorted by key.
+    #[prost(message, repeated, tag = "7")]
+    pub rows: ::prost::alloc::vec::Vec<RowDiff>,
+}
+/// A row that is not the same everywhere.
+#[derive(Clone, PartialEq, ::prost::Message)]
+pub struct RowDiff {
+    /// Match fields.
+    #[prost(message, repeated, tag = "1")]
+    pub fields: ::prost::alloc::vec::Vec<NamedValue>,
+    /// What the row does there; empty where there is none.
+    #[prost(string, tag = "2")]
+    pub felix: ::prost::alloc::string::String,
+    /// The same at the host agent.
+    #[prost(string, tag = "3")]
+    pub host: ::prost::alloc::string::String,
+    /// The same at the DPU agent.
+    #[prost(string, tag = "4")]
+    pub dpu: ::prost::alloc::string::String,
+    /// The same on the target.
+    #[prost(string, tag = "5")]
+    pub target: ::prost::alloc::string::String,
 }
 /// The judgement of one endpoint.
 #[derive(Clone, PartialEq, ::prost::Message)]
@@ -2373,7 +2742,7 @@ pub struct Leg {
     pub steps: ::prost::alloc::vec::Vec<LegStep>,
 }
 /// A rule passed on the way.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct LegStep {
     /// Where.
     #[prost(message, optional, tag = "1")]
@@ -2383,7 +2752,7 @@ pub struct LegStep {
     pub action: ::prost::alloc::string::String,
 }
 /// What decided.
-#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+#[derive(Clone, PartialEq, ::prost::Message)]
 pub struct Decision {
     /// Direction.
     #[prost(enumeration = "Direction", tag = "1")]
@@ -2406,6 +2775,19 @@ pub struct Decision {
     /// One sentence for people.
     #[prost(string, tag = "7")]
     pub reason: ::prost::alloc::string::String,
+    /// What the user wrote and Felix passes on with the rule, by field name: selectors before they
+    /// became sets, services, service accounts.
+    #[prost(btree_map = "string, string", tag = "8")]
+    pub written: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
+    /// Annotations of the rule.
+    #[prost(btree_map = "string, string", tag = "9")]
+    pub annotations: ::prost::alloc::collections::BTreeMap<
+        ::prost::alloc::string::String,
+        ::prost::alloc::string::String,
+    >,
 }
 /// A request for drift.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2863,6 +3245,30 @@ pub mod host_service_client {
                 );
             self.inner.unary(req, path, codec).await
         }
+        /// Compares what Felix said, what both agents want and what the target holds.
+        pub async fn get_diff(
+            &mut self,
+            request: impl tonic::IntoRequest<super::GetDiffRequest>,
+        ) -> std::result::Result<tonic::Response<super::Diff>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/margay.offload.v1alpha1.HostService/GetDiff",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(
+                    GrpcMethod::new("margay.offload.v1alpha1.HostService", "GetDiff"),
+                );
+            self.inner.unary(req, path, codec).await
+        }
         /// Compares what should be with what the target holds.
         pub async fn get_drift(
             &mut self,
@@ -3026,6 +3432,11 @@ pub mod host_service_server {
             &self,
             request: tonic::Request<super::ExplainRequest>,
         ) -> std::result::Result<tonic::Response<super::Explanation>, tonic::Status>;
+        /// Compares what Felix said, what both agents want and what the target holds.
+        async fn get_diff(
+            &self,
+            request: tonic::Request<super::GetDiffRequest>,
+        ) -> std::result::Result<tonic::Response<super::Diff>, tonic::Status>;
         /// Compares what should be with what the target holds.
         async fn get_drift(
             &self,
@@ -3472,6 +3883,51 @@ pub mod host_service_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ExplainSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/margay.offload.v1alpha1.HostService/GetDiff" => {
+                    #[allow(non_camel_case_types)]
+                    struct GetDiffSvc<T: HostService>(pub Arc<T>);
+                    impl<
+                        T: HostService,
+                    > tonic::server::UnaryService<super::GetDiffRequest>
+                    for GetDiffSvc<T> {
+                        type Response = super::Diff;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::GetDiffRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as HostService>::get_diff(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = GetDiffSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -11,7 +11,9 @@ use tonic::transport::{Channel, Endpoint as Transport, Uri};
 use tonic::{Code, Status, Streaming};
 use tower::service_fn;
 
-use super::{Drift, Endpoint, Explanation, FlowQuestion, HostEntry, HostStatus, Policy, Refusal};
+use super::{
+    Diff, Drift, Endpoint, Explanation, FlowQuestion, HostEntry, HostStatus, Policy, Refusal,
+};
 use crate::edge::EdgeError;
 use crate::proto;
 use crate::proto::host_service_client::HostServiceClient;
@@ -253,6 +255,15 @@ impl HostClient {
     pub async fn explain(&mut self, flow: FlowQuestion) -> Result<Explanation, HostCallError> {
         let request = proto::ExplainRequest::from(flow);
         Ok(self.inner.explain(request).await?.into_inner().try_into()?)
+    }
+
+    /// All four sides compared; with `limit` 0 the host agent says how many rows are told.
+    ///
+    /// # Errors
+    /// See [`HostCallError`].
+    pub async fn diff(&mut self, limit: u32) -> Result<Diff, HostCallError> {
+        let answer = self.inner.get_diff(proto::GetDiffRequest { limit }).await?;
+        Ok(answer.into_inner().try_into()?)
     }
 
     /// How the target differs.

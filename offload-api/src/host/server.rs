@@ -15,7 +15,9 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::transport::Server;
 use tonic::{Request, Response, Status};
 
-use super::{Drift, Endpoint, Explanation, FlowQuestion, HostEntry, HostStatus, Policy, Refusal};
+use super::{
+    Diff, Drift, Endpoint, Explanation, FlowQuestion, HostEntry, HostStatus, Policy, Refusal,
+};
 use crate::edge;
 use crate::page::{Bounds, offset_page};
 use crate::proto;
@@ -27,6 +29,11 @@ const SMALL: Bounds = Bounds {
     default: 50,
     most: 1000,
 };
+
+/// Differing rows of each table that are told one by one, if nobody says otherwise and at most: the
+/// answer is one message.
+const DIFFERING: usize = 20;
+const MOST_DIFFERING: usize = 500;
 
 /// Why a question is not answered.
 #[derive(Clone, PartialEq, Eq, Debug, Error)]
@@ -85,6 +92,9 @@ pub trait HostApi: Send + Sync + 'static {
         &self,
         flow: FlowQuestion,
     ) -> impl Future<Output = Result<Explanation, HostRefused>> + Send;
+
+    /// All four sides compared, with `limit` differing rows of each table.
+    fn diff(&self, limit: usize) -> impl Future<Output = Result<Diff, HostRefused>> + Send;
 
     /// How the target differs.
     fn drift(&self) -> impl Future<Output = Result<Drift, HostRefused>> + Send;
@@ -295,6 +305,20 @@ impl<A: HostApi> HostService for Service<A> {
     ) -> Result<Response<proto::Explanation>, Status> {
         let flow = request.into_inner().try_into()?;
         Ok(Response::new(self.api.explain(flow).await?.into()))
+    }
+
+    async fn get_diff(
+        &self,
+        request: Request<proto::GetDiffRequest>,
+    ) -> Result<Response<proto::Diff>, Status> {
+        let proto::GetDiffRequest { limit } = request.into_inner();
+        let limit = match limit {
+            0 => DIFFERING,
+            limit => usize::try_from(limit)
+                .unwrap_or(usize::MAX)
+                .min(MOST_DIFFERING),
+        };
+        Ok(Response::new(self.api.diff(limit).await?.into()))
     }
 
     async fn get_drift(

@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use super::{Dpu, Incoming, Ledger, Refused, SyncStream};
 use crate::types::{
-    Ack, DeviceCapability, DeviceInfo, DevicePort, DeviceState, DpuStatus, DropCounter,
+    Ack, Departed, DeviceCapability, DeviceInfo, DevicePort, DeviceState, DpuStatus, DropCounter,
     EntryCounter, EntryView, FromDpu, Nack, NackReason, TableUsage,
 };
 
@@ -39,7 +39,15 @@ struct Inner {
     delay: Duration,
     epoch: u32,
     stream: u64,
+    /// Packets and bytes by entry.
+    counts: BTreeMap<RowKey, (u64, u64)>,
+    /// What deleted entries had counted, numbered from 1.
+    departed: Vec<(u64, EntryCounter)>,
+    departures: u64,
 }
+
+/// This DPU has one ledger for its whole life.
+const LEDGER: &str = "memory";
 
 /// A DPU in memory.
 #[derive(Debug)]
@@ -63,6 +71,9 @@ impl MemoryDpu {
                 delay: Duration::ZERO,
                 epoch: 0,
                 stream: 0,
+                counts: BTreeMap::new(),
+                departed: Vec::new(),
+                departures: 0,
             }),
             seen: watch::Sender::default(),
             cut: watch::Sender::default(),
@@ -102,6 +113,19 @@ impl MemoryDpu {
     /// Takes this long for each change.
     pub fn delay(&self, delay: Duration) {
         self.inner().delay = delay;
+    }
+
+    /// Counts packets on an entry.
+    pub fn count(&self, key: &RowKey, packets: u64, bytes: u64) {
+        let mut inner = self.inner();
+        let counted = inner.counts.entry(key.clone()).or_default();
+        counted.0 += packets;
+        counted.1 += bytes;
+    }
+
+    /// Sets all counters back, as a target does that was restarted.
+    pub fn forget_counts(&self) {
+        self.inner().counts.clear();
     }
 
     /// Cuts all streams.
@@ -160,6 +184,7 @@ impl MemoryDpu {
                 FromDpu::Nack(nack)
             }
             Ok((generation, state)) => {
+                inner.depart(&state);
                 let answer = inner.ledger.hold(generation, state);
                 self.seen.send_modify(|seen| {
                     seen.generation = generation;
@@ -169,6 +194,32 @@ impl MemoryDpu {
                     }
                 });
                 answer
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Keeps what entries that are not in the next state have counted.
+    fn depart(&mut self, next: &TableSnapshot) {
+        let gone: Vec<RowKey> = self
+            .counts
+            .keys()
+            .filter(|key| next.get(key).is_none())
+            .cloned()
+            .collect();
+        for key in gone {
+            let counted = self.counts.remove(&key);
+            let action = self.ledger.state().get(&key).cloned();
+            if let (Some((packets, bytes)), Some(action)) = (counted, action) {
+                self.departures += 1;
+                let row = Row { key, action };
+                let counter = EntryCounter {
+                    row,
+                    packets,
+                    bytes,
+                };
+                self.departed.push((self.departures, counter));
             }
         }
     }
@@ -242,12 +293,45 @@ impl Dpu for MemoryDpu {
         let rows = self
             .entries(table, EntryView::Observed, after, limit)
             .await?;
-        let counter = |row| EntryCounter {
-            row,
-            packets: 0,
-            bytes: 0,
+        let keys = rows.into_iter().map(|row| row.key).collect();
+        self.counters_of(keys).await
+    }
+
+    async fn counters_of(&self, keys: Vec<RowKey>) -> Result<Vec<EntryCounter>, Refused> {
+        let inner = self.inner();
+        let state = inner.ledger.state();
+        let counter = |key: RowKey| {
+            let action = state.get(&key)?.clone();
+            let (packets, bytes) = inner.counts.get(&key).copied().unwrap_or_default();
+            Some(EntryCounter {
+                row: Row { key, action },
+                packets,
+                bytes,
+            })
         };
-        Ok(rows.into_iter().map(counter).collect())
+        Ok(keys.into_iter().filter_map(counter).collect())
+    }
+
+    async fn departed(
+        &self,
+        ledger: String,
+        taken: u64,
+        limit: usize,
+    ) -> Result<Departed, Refused> {
+        let mut inner = self.inner();
+        let taken = if ledger == LEDGER { taken } else { 0 };
+        inner.departed.retain(|(number, _)| *number > taken);
+        let some = inner.departed.iter().take(limit);
+        let last = some
+            .clone()
+            .next_back()
+            .map_or(taken, |(number, _)| *number);
+        Ok(Departed {
+            ledger: LEDGER.to_owned(),
+            counters: some.map(|(_, counter)| counter.clone()).collect(),
+            last,
+            lost: 0,
+        })
     }
 
     async fn drop_counters(&self) -> Result<Vec<DropCounter>, Refused> {

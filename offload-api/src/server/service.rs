@@ -19,6 +19,7 @@ use crate::page::{Bounds, offset_page, row_token, token_row};
 use crate::proto;
 use crate::proto::device_service_server::DeviceService;
 use crate::proto::table_service_server::TableService;
+use crate::types::Departed;
 
 /// Answers waiting for a client that reads slowly.
 const OUTGOING: usize = 64;
@@ -32,6 +33,9 @@ const ENTRIES: Bounds = Bounds {
     default: 1000,
     most: 10_000,
 };
+
+/// Keys of one question for counters.
+const KEYS: usize = 1000;
 
 /// One implementation for both services.
 pub(super) struct Service<D> {
@@ -212,6 +216,51 @@ impl<D: Dpu> TableService for Service<D> {
         Ok(Response::new(proto::GetCountersResponse {
             next_page_token: more(counters.len(), limit, last),
             counters: counters.into_iter().map(Into::into).collect(),
+        }))
+    }
+
+    async fn batch_get_counters(
+        &self,
+        request: Request<proto::BatchGetCountersRequest>,
+    ) -> Result<Response<proto::BatchGetCountersResponse>, Status> {
+        const NAME: &str = "BatchGetCountersRequest";
+        self.admit(&request)?;
+        let proto::BatchGetCountersRequest { parent, keys } = request.into_inner();
+        device(&parent, NAME, "parent")?;
+        if keys.len() > KEYS {
+            return Err(EdgeError::new(NAME, "keys", "has more than 1000 keys").into());
+        }
+        let keys: Result<Vec<RowKey>, EdgeError> =
+            keys.into_iter().map(TryInto::try_into).collect();
+        let counters = self.dpu.counters_of(keys?).await?;
+        Ok(Response::new(proto::BatchGetCountersResponse {
+            counters: counters.into_iter().map(Into::into).collect(),
+        }))
+    }
+
+    async fn collect_departed_counters(
+        &self,
+        request: Request<proto::CollectDepartedCountersRequest>,
+    ) -> Result<Response<proto::CollectDepartedCountersResponse>, Status> {
+        const NAME: &str = "CollectDepartedCountersRequest";
+        self.admit(&request)?;
+        let proto::CollectDepartedCountersRequest {
+            parent,
+            ledger,
+            taken,
+        } = request.into_inner();
+        device(&parent, NAME, "parent")?;
+        let Departed {
+            ledger,
+            counters,
+            last,
+            lost,
+        } = self.dpu.departed(ledger, taken, ENTRIES.most).await?;
+        Ok(Response::new(proto::CollectDepartedCountersResponse {
+            ledger,
+            counters: counters.into_iter().map(Into::into).collect(),
+            last,
+            lost,
         }))
     }
 

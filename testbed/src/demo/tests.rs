@@ -1,6 +1,7 @@
 //! Both labs without any agent: rows straight from the compiler onto a switch in this process. The
 //! whole chain and what it suffers are in the modules below.
 
+mod counting;
 mod faults;
 mod rig;
 

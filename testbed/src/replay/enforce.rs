@@ -3,6 +3,7 @@
 mod rounds;
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use policy_compiler::{CompileError, Compiler, EndpointState};
@@ -15,7 +16,8 @@ use super::trial::Fate;
 use crate::packet::{Link, frame};
 use crate::progress::Progress;
 use crate::target::{
-    Batch, Bmv2, EGRESS_THREADS, Ports, Probe, Rows, Soft, Target, TargetError, TargetKind,
+    Attachment, Batch, Bmv2, EGRESS_THREADS, Ports, Probe, Rows, Soft, Target, TargetError,
+    TargetKind,
 };
 
 /// Packets that are under way at once.
@@ -87,7 +89,12 @@ impl Enforcement {
             TargetKind::Soft => Box::new(Soft::start()?),
             TargetKind::Bmv2 => Box::new(Bmv2::start(bmv2)?),
         };
-        Ok(Some(Self {
+        Ok(Some(Self::of(target, semantics)))
+    }
+
+    /// With a target that is empty.
+    pub(crate) fn of(target: Box<dyn Target>, semantics: &Semantics) -> Self {
+        Self {
             compiler: Compiler::new(target.capability().clone(), semantics.clone()),
             ports: Ports::new(semantics.policy_only),
             target,
@@ -97,7 +104,12 @@ impl Enforcement {
             compile: Duration::ZERO,
             write: Duration::ZERO,
             packets: Duration::ZERO,
-        }))
+        }
+    }
+
+    /// Where an address is plugged in, since the last commit.
+    pub(crate) fn attachment(&self, model: &PolicyModel, addr: IpAddr) -> Option<Attachment> {
+        self.ports.attachment(model, addr)
     }
 
     /// Compiles what a new session changed and writes it: how many entries were touched that are

@@ -124,18 +124,21 @@ fn deal((pairs, l4s): &Family, count: usize, random: &mut Random) -> Vec<Flow> {
 
 /// Every local address with every address of its family that is not itself, both ways.
 fn pairs(edges: &Edges) -> Vec<(IpAddr, IpAddr)> {
-    let mut pairs = BTreeSet::new();
+    let mut pairs = Vec::new();
     for local in &edges.locals {
         let others = edges
             .addresses
             .iter()
             .filter(|other| other.is_ipv4() == local.is_ipv4() && *other != local);
         for other in others {
-            pairs.insert((*local, *other));
-            pairs.insert((*other, *local));
+            pairs.push((*local, *other));
+            pairs.push((*other, *local));
         }
     }
-    pairs.into_iter().collect()
+    // Two local addresses have met from both sides. Sorted at the end: there may be a million.
+    pairs.sort_unstable();
+    pairs.dedup();
+    pairs
 }
 
 #[cfg(test)]

@@ -12,13 +12,11 @@ use thiserror::Error;
 
 use super::enforce::{EnforceError, Enforcement};
 use super::flows::{Expected, Trial};
-use super::report::{self, Report, Seconds, Summary};
+use super::points::{Plan, Share};
+use super::report::{self, Report, Seconds, State, Summary};
 use super::trial::Answer;
 use super::{Args, generate};
 use crate::progress::Progress;
-
-/// Points of a stream at which generated flows are tried.
-const POINTS: usize = 4;
 
 /// Why playing ended early.
 #[derive(Debug, Error)]
@@ -58,6 +56,21 @@ pub(crate) enum PlayError {
         /// How many it has.
         frames: usize,
     },
+    /// The stream has no such frame.
+    #[error(
+        "Stream {} has {frames} frames, the last one is {}: there is no frame {until} to stop after. \
+         Give --until a smaller number",
+        path.display(),
+        frames.saturating_sub(1)
+    )]
+    Until {
+        /// The stream.
+        path: PathBuf,
+        /// How many it has.
+        frames: usize,
+        /// What was asked for.
+        until: usize,
+    },
     /// The target.
     #[error(transparent)]
     Enforce(#[from] EnforceError),
@@ -66,12 +79,25 @@ pub(crate) enum PlayError {
     Output(#[from] std::io::Error),
 }
 
+/// One of the streams to play.
+pub(crate) struct Part<'a> {
+    /// Its file, for people.
+    pub(crate) path: &'a Path,
+    /// What it says.
+    pub(crate) frames: &'a [Frame],
+    /// It is the last one, to which flows belong.
+    pub(crate) last: bool,
+    /// Its part of the points at which flows are made.
+    pub(crate) share: Share,
+}
+
 /// Plays streams, one after the other.
 pub(crate) struct Player {
     semantics: Semantics,
     commit_every: usize,
-    generate: usize,
-    seed: u64,
+    plan: Plan,
+    until: Option<usize>,
+    tried: u64,
     trials: Vec<Trial>,
     model: PolicyModel,
     enforcement: Option<Enforcement>,
@@ -96,8 +122,9 @@ impl Player {
             enforcement: Enforcement::new(args.target, &args.bmv2, &semantics)?,
             semantics,
             commit_every: usize::try_from(args.commit_every).unwrap_or(usize::MAX),
-            generate: args.generate,
-            seed: args.seed,
+            plan: Plan::new(args),
+            until: args.until,
+            tried: 0,
             trials,
             model: PolicyModel::new(),
             frames: 0,
@@ -111,23 +138,30 @@ impl Player {
         })
     }
 
-    /// Plays one stream to its end; the flows belong to the last.
+    /// Plays one stream to its end, the last one to where it is to stop.
     ///
     /// # Errors
     /// See [`PlayError`].
-    pub(crate) fn play(
-        &mut self,
-        path: &Path,
-        frames: &[Frame],
-        last: bool,
-        report: &mut Report,
-    ) -> Result<(), PlayError> {
+    pub(crate) fn play(&mut self, part: &Part<'_>, report: &mut Report) -> Result<(), PlayError> {
+        let Part { path, last, .. } = *part;
+        let until = self.until.filter(|_| last);
+        let frames = match until {
+            None => part.frames,
+            Some(until) => part.frames.get(..=until).ok_or_else(|| PlayError::Until {
+                path: path.to_owned(),
+                frames: part.frames.len(),
+                until,
+            })?,
+        };
         let mut schedule = if last {
             self.schedule(frames.len())
         } else {
             BTreeMap::new()
         };
         let mut points = BTreeMap::new();
+        if until.is_some() {
+            points.extend(self.plan.there(frames.len() - 1));
+        }
         let mut session = Session::new();
         // The first session's snapshot fills the model itself, which is not in sync before; a later
         // one fills a model of its own, and the old state stays until it is complete.
@@ -151,14 +185,12 @@ impl Player {
                     self.model.replace_with(staged);
                     restarted = true;
                 }
-                if last && self.generate > 0 {
-                    points = self.points(index, frames.len());
-                }
+                points.append(&mut self.plan.points(part, index, frames.len()));
             }
             self.store += started.elapsed();
             let mut due = schedule.remove(&index).unwrap_or_default();
             if let Some(count) = points.get(&index) {
-                due.extend(self.make(index, *count));
+                due.extend(self.make(part.share.index, index, *count));
             }
             let flush = came_in_sync
                 || !due.is_empty()
@@ -173,7 +205,7 @@ impl Player {
             self.progress
                 .show(|| format!("frame {} of {}", index + 1, frames.len()));
         }
-        if !session.in_sync() {
+        if !session.in_sync() && until.is_none() {
             return Err(PlayError::NotInSync {
                 path: path.to_owned(),
                 frames: frames.len(),
@@ -199,6 +231,8 @@ impl Player {
             refused_policies,
             refusals,
             problems: self.problems,
+            state: State::of(&self.model),
+            points: self.tried,
             seconds: Seconds {
                 total: self.started.elapsed().as_secs_f64(),
                 store: self.store.as_secs_f64(),
@@ -248,8 +282,13 @@ impl Player {
     fn schedule(&mut self, frames: usize) -> BTreeMap<usize, Vec<Trial>> {
         let end = frames.saturating_sub(1);
         let mut schedule: BTreeMap<usize, Vec<Trial>> = BTreeMap::new();
-        for trial in std::mem::take(&mut self.trials) {
-            let at = trial.at.unwrap_or(end);
+        for mut trial in std::mem::take(&mut self.trials) {
+            let mut at = trial.at.unwrap_or(end);
+            if self.until.is_some() && at != end {
+                // The file speaks of another moment.
+                trial.expected = Expected::default();
+                at = end;
+            }
             if at > end {
                 tracing::warn!(
                     id = %trial.id,
@@ -261,24 +300,17 @@ impl Player {
         schedule
     }
 
-    /// How many flows to make after which frame.
-    fn points(&self, in_sync: usize, frames: usize) -> BTreeMap<usize, usize> {
-        let end = frames.saturating_sub(1);
-        let mut points = BTreeMap::new();
-        for point in 0..POINTS {
-            let at = in_sync + (end - in_sync) * point / (POINTS - 1);
-            let share = self.generate / POINTS + usize::from(point < self.generate % POINTS);
-            *points.entry(at).or_insert(0) += share;
-        }
-        points
-    }
-
-    fn make(&self, frame: usize, count: usize) -> Vec<Trial> {
-        let seed = self.seed.wrapping_add(frame as u64);
+    fn make(&mut self, stream: usize, frame: usize, count: usize) -> Vec<Trial> {
+        self.tried += 1;
+        let seed = self.plan.seed.wrapping_add(frame as u64);
         let node = (!self.semantics.policy_only).then_some(&self.semantics.node);
         let flows = generate::flows(&self.model, node, count, seed);
+        let name = match (self.plan.everywhere(), stream) {
+            (true, stream) if stream > 0 => format!("g{stream}.{frame}"),
+            _ => format!("g{frame}"),
+        };
         let trial = |(index, flow)| Trial {
-            id: Value::String(format!("g{frame}-{index}")),
+            id: Value::String(format!("{name}-{index}")),
             at: Some(frame),
             flow,
             expected: Expected::default(),

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use policy_model::Refusal;
+use policy_model::{PolicyModel, Refusal};
 use serde::Serialize;
 
 use super::trial::Answer;
@@ -82,8 +82,45 @@ pub(crate) struct Summary {
     pub(crate) refusals: Vec<String>,
     /// What could not be understood on the way in.
     pub(crate) problems: u64,
+    /// What the model holds at the end.
+    pub(crate) state: State,
+    /// Points at which flows were made.
+    pub(crate) points: u64,
     /// Wall time, whole and by part, in seconds.
     pub(crate) seconds: Seconds,
+}
+
+/// How much the model holds.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct State {
+    /// The snapshot is complete; nothing is enforced before.
+    pub(crate) in_sync: bool,
+    /// Local workload endpoints.
+    pub(crate) workloads: usize,
+    /// Host endpoints.
+    pub(crate) host_endpoints: usize,
+    /// Policies.
+    pub(crate) policies: usize,
+    /// Profiles.
+    pub(crate) profiles: usize,
+    /// IP sets.
+    pub(crate) ip_sets: usize,
+    /// Members of all sets.
+    pub(crate) members: usize,
+}
+
+impl State {
+    pub(crate) fn of(model: &PolicyModel) -> Self {
+        Self {
+            in_sync: model.in_sync(),
+            workloads: model.workloads().count(),
+            host_endpoints: model.host_endpoints().count(),
+            policies: model.policies().count(),
+            profiles: model.profiles().count(),
+            ip_sets: model.ip_sets().count(),
+            members: model.ip_sets().map(|(_, set)| set.members.len()).sum(),
+        }
+    }
 }
 
 /// Wall time in seconds.
@@ -183,6 +220,21 @@ fn people(summary: &Summary, counts: &Counts) -> io::Result<()> {
     plain(&format!(
         "refused         {} policies and profiles",
         summary.refused_policies
+    ))?;
+    let state = &summary.state;
+    plain(&format!(
+        "state           {}: {} workloads, {} host endpoints, {} policies, {} profiles, {} sets of {} members",
+        if state.in_sync {
+            "in sync"
+        } else {
+            "not in sync, everything is denied"
+        },
+        state.workloads,
+        state.host_endpoints,
+        state.policies,
+        state.profiles,
+        state.ip_sets,
+        state.members
     ))?;
     for refusal in &summary.refusals {
         plain(&format!("                {refusal}"))?;

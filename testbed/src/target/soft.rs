@@ -11,7 +11,7 @@ use super::{Batch, Target, TargetError};
 /// The switch and its control connection.
 pub(crate) struct Soft {
     device: Device,
-    switch: Handle,
+    switch: Arc<Handle>,
 }
 
 impl Soft {
@@ -26,7 +26,15 @@ impl Soft {
         let runtime = Arc::new(super::runtime()?);
         let address = switch.grpc_addr().to_string();
         let device = Device::connect(runtime, &address, device_id, "p4switch")?;
-        Ok(Self { device, switch })
+        Ok(Self {
+            device,
+            switch: Arc::new(switch),
+        })
+    }
+
+    /// For packets of other threads.
+    pub(crate) fn switch(&self) -> Arc<Handle> {
+        Arc::clone(&self.switch)
     }
 }
 

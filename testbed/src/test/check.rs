@@ -117,6 +117,7 @@ struct Libtest {
     passed: u64,
     failed: Vec<String>,
     skipped: Vec<String>,
+    cases: u64,
     in_successes: bool,
 }
 
@@ -132,6 +133,12 @@ impl Libtest {
         if let Some(reason) = skip {
             self.skipped
                 .push(reason.trim_start_matches([':', ' ']).to_owned());
+            return true;
+        }
+        // A property test says how many cases it tried.
+        if let Some(cases) = line.trim_start().strip_prefix("CASES ") {
+            let number = cases.split(' ').next().unwrap_or("");
+            self.cases += number.parse::<u64>().unwrap_or(0);
             return true;
         }
         if let Some(test) = line.strip_prefix("test ")
@@ -153,6 +160,9 @@ impl Libtest {
             .chain(skipped.map(Result::Skipped))
             .collect();
         results.push(Result::Passed(self.passed));
+        if self.cases > 0 {
+            results.push(Result::Cases(self.cases));
+        }
         results
     }
 }
@@ -186,6 +196,7 @@ mod tests {
             ---- c::wants_root stdout ----\n\
             chatter\n\
             SKIP c::wants_root: it needs root\n\
+            CASES 120000 packets of random flows\n\
             \n\
             failures:\n\
             why it broke\n\
@@ -197,6 +208,7 @@ mod tests {
         assert_eq!(skipped, ["c::wants_root: it needs root"]);
         assert!(shown.iter().any(|line| line == "why it broke"));
         assert!(!shown.iter().any(|line| line == "chatter"));
+        assert!(shown.iter().any(|line| line.starts_with("CASES 120000")));
     }
 
     #[test]

@@ -13,6 +13,8 @@ pub(super) enum Result {
     Failed(String),
     /// This one cannot run here, and why.
     Skipped(String),
+    /// Property tests among them tried so many cases.
+    Cases(u64),
 }
 
 /// What became of a check.
@@ -27,6 +29,7 @@ pub(super) struct Tally {
     passed: u64,
     failed: Vec<String>,
     skipped: u64,
+    cases: u64,
 }
 
 impl Tally {
@@ -36,6 +39,7 @@ impl Tally {
                 Result::Passed(count) => self.passed += count,
                 Result::Failed(name) => self.failed.push(name),
                 Result::Skipped(_) => self.skipped += 1,
+                Result::Cases(cases) => self.cases += cases,
             }
         }
     }
@@ -54,6 +58,9 @@ impl Tally {
     pub(super) fn close(self) -> ExitCode {
         for name in &self.failed {
             show(&format!("FAILED {name}"));
+        }
+        if self.cases > 0 {
+            show(&format!("property tests tried {} cases", self.cases));
         }
         show(&self.line());
         if self.failed.is_empty() && self.passed > 0 {

@@ -74,6 +74,16 @@ pub(crate) fn encode(schema: &Schema, update: &Update) -> Result<WireUpdate, Sch
     })
 }
 
+/// A question for the counter of one entry.
+pub(crate) fn encode_counter(schema: &Schema, key: &RowKey) -> Result<TableEntry, SchemaError> {
+    Ok(TableEntry {
+        table_id: key.table.0,
+        r#match: encode_match(schema.table(key.table)?, key)?,
+        counter_data: Some(CounterData::default()),
+        ..TableEntry::default()
+    })
+}
+
 fn encode_match(table: &TableSchema, key: &RowKey) -> Result<Vec<FieldMatch>, SchemaError> {
     let want: usize = table.fields.iter().map(|field| field.packed_len()).sum();
     if key.bytes.len() != want {

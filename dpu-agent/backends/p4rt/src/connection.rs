@@ -10,7 +10,7 @@ use p4runtime_proto::client::{
 };
 use p4runtime_proto::p4::v1::get_forwarding_pipeline_config_request::ResponseType;
 use p4runtime_proto::{Client, ElectionId};
-use table_model::{Atomicity, Capability, Flip, Row, TableId, Update};
+use table_model::{Atomicity, Capability, Flip, Row, RowKey, TableId, Update};
 use tokio::sync::watch;
 use tonic::Code;
 use tracing::{info, warn};
@@ -279,6 +279,14 @@ impl Backend for P4rt {
         sink: &mut Sink<'_, EntryCounter>,
     ) -> Result<(), DeviceError> {
         self.read_counters(table, sink).await
+    }
+
+    async fn counters_of(
+        &mut self,
+        keys: &[RowKey],
+        sink: &mut Sink<'_, EntryCounter>,
+    ) -> Result<(), DeviceError> {
+        self.read_counters_of(keys, sink).await
     }
 
     async fn drop_counters(&mut self) -> Result<Vec<CounterValue>, DeviceError> {

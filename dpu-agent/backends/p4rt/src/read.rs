@@ -3,7 +3,7 @@
 use dpu_backend::{CounterValue, DeviceError, EntryCounter, Sink};
 use p4runtime_proto::client::{Entities, ReadError};
 use p4runtime_proto::p4::v1::{CounterEntry, Entity, TableEntry, entity::Entity as Kind};
-use table_model::{Row, TableId};
+use table_model::{Row, RowKey, TableId};
 use tonic::Code;
 
 use crate::codec::{self, CodecError};
@@ -27,7 +27,7 @@ impl P4rt {
         };
         let initial = self.pipeline.initial.get(&table).cloned();
         let written = self.defaults.contains(&table);
-        self.stream(Kind::TableEntry(wanted), |piece| {
+        self.stream(vec![Kind::TableEntry(wanted)], |piece| {
             let mut rows = Vec::with_capacity(piece.len());
             for entity in piece {
                 let Some(Kind::TableEntry(entry)) = entity.entity else {
@@ -67,7 +67,7 @@ impl P4rt {
             counter_data: Some(Default::default()),
             ..TableEntry::default()
         };
-        self.stream(Kind::TableEntry(wanted), |piece| {
+        self.stream(vec![Kind::TableEntry(wanted)], |piece| {
             let mut counters = Vec::with_capacity(piece.len());
             for entity in piece {
                 let Some(Kind::TableEntry(entry)) = entity.entity else {
@@ -86,6 +86,41 @@ impl P4rt {
         .await
     }
 
+    /// One question for all of them, which a target answers without looking at the rest of a table.
+    pub(crate) async fn read_counters_of(
+        &mut self,
+        keys: &[RowKey],
+        sink: &mut Sink<'_, EntryCounter>,
+    ) -> Result<(), DeviceError> {
+        let schema = self.pipeline.schema.clone();
+        for keys in keys.chunks(self.target.batch.max(1)) {
+            let wanted: Result<Vec<Kind>, _> = keys
+                .iter()
+                .map(|key| codec::encode_counter(&schema, key).map(Kind::TableEntry))
+                .collect();
+            let wanted = wanted.map_err(|error| self.answer(&error.into()))?;
+            self.stream(wanted, |piece| {
+                let mut counters = Vec::with_capacity(piece.len());
+                for entity in piece {
+                    let Some(Kind::TableEntry(entry)) = entity.entity else {
+                        continue;
+                    };
+                    let shape = schema.table(TableId(entry.table_id))?;
+                    if let (false, Some(data)) = (entry.is_default_action, &entry.counter_data) {
+                        counters.push(EntryCounter {
+                            key: codec::decode_key(shape, &entry)?,
+                            value: codec::decode_counter(data),
+                        });
+                    }
+                }
+                sink(counters);
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
     pub(crate) async fn read_drop_counters(&mut self) -> Result<Vec<CounterValue>, DeviceError> {
         let Some(counter) = self.pipeline.drop_counter else {
             return Ok(Vec::new());
@@ -96,7 +131,7 @@ impl P4rt {
             data: None,
         };
         let mut counters: Vec<CounterValue> = Vec::new();
-        self.stream(Kind::CounterEntry(wanted), |piece| {
+        self.stream(vec![Kind::CounterEntry(wanted)], |piece| {
             for entity in piece {
                 let Some(Kind::CounterEntry(entry)) = entity.entity else {
                     continue;
@@ -119,14 +154,15 @@ impl P4rt {
     /// Reads what matches and hands over each piece as the server cut it.
     async fn stream(
         &mut self,
-        wanted: Kind,
+        wanted: Vec<Kind>,
         mut take: impl FnMut(Vec<Entity>) -> Result<(), CodecError> + Send,
     ) -> Result<(), DeviceError> {
         let client = self.session()?.client.clone();
         let deadline = self.target.deadline;
-        let wanted = vec![Entity {
-            entity: Some(wanted),
-        }];
+        let wanted = wanted
+            .into_iter()
+            .map(|kind| Entity { entity: Some(kind) })
+            .collect();
         let mut entities = match tokio::time::timeout(deadline, client.read(wanted)).await {
             Ok(Ok(entities)) => entities,
             Ok(Err(error)) => return Err(self.read_failed(&error)),

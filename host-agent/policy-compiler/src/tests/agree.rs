@@ -1,5 +1,7 @@
 //! `evaluate` and the rows agree.
 
+use std::cell::Cell;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -16,15 +18,13 @@ fn sizes() -> impl Strategy<Value = Size> {
     )
 }
 
-proptest! {
-    #![proptest_config(cases(400))]
-
-    #[test]
-    fn rows_decide_as_the_evaluator_does(
-        seed in any::<u64>(),
-        size in sizes(),
-        policy_only in any::<bool>(),
-    ) {
+#[test]
+fn rows_decide_as_the_evaluator_does() {
+    let tried = Cell::new(0_usize);
+    let config = cases(800);
+    let ordinary = std::env::var_os("PROPTEST_CASES").is_none();
+    let cases = (any::<u64>(), sizes(), any::<bool>());
+    proptest!(config, |((seed, size, policy_only) in cases)| {
         let (mut choices, mut model) = generated(seed, size);
         let semantics = semantics(policy_only);
         let mut compiler = new_compiler(seed, semantics.clone());
@@ -34,6 +34,13 @@ proptest! {
         prop_assert_eq!(walker.rows(), &compiler.snapshot());
         for flow in flows(&mut choices, &model, 300) {
             check_flow(&compiler, &walker, &model, &semantics, &flow);
+            tried.set(tried.get() + 1);
         }
-    }
+    });
+    println!("CASES {} flows over rows", tried.get());
+    assert!(
+        !ordinary || tried.get() >= 100_000 * nightly() as usize,
+        "{}",
+        tried.get()
+    );
 }

@@ -1,5 +1,7 @@
 //! After every single update each leg's verdict is that of before or that of after.
 
+use std::cell::Cell;
+
 use policy_model::Member;
 use proptest::prelude::*;
 
@@ -11,6 +13,31 @@ type Legs = [Option<String>; 6];
 
 fn legs(walker: &Walker, port: u16, flow: &Flow) -> Legs {
     walker.chains(port, flow)
+}
+
+/// Whether a change of a set moves both ends of a flow in or out of it. The local end is folded into
+/// the class and the remote one is in a label, which are written one after the other: between the two
+/// a rule list that asks for both may say a third thing. That is a known limit.
+fn moves_both_ends(
+    update: &Update,
+    before: &PolicyModel,
+    after: &PolicyModel,
+    flow: &Flow,
+) -> bool {
+    let (Update::IpSet { id, .. } | Update::IpSetDelta { id, .. } | Update::IpSetRemove(id)) =
+        update
+    else {
+        return false;
+    };
+    let members = |model: &PolicyModel, addr| {
+        let set = model.ip_set(id)?;
+        let ports = set.members.sorted().into_iter();
+        let ports = ports.filter(|m| matches!(m, Member::Port { addr: a, .. } if *a == addr));
+        Some((set.members.holds(addr), ports.collect::<Vec<_>>()))
+    };
+    [flow.src, flow.dst]
+        .iter()
+        .all(|addr| members(before, *addr) != members(after, *addr))
 }
 
 /// Flows between local endpoints and the members that a delta moves.
@@ -33,29 +60,14 @@ fn at_members(choices: &mut Choices, model: &PolicyModel, update: &Update) -> Ve
     (0..30).filter_map(|_| flow(choices, &edges)).collect()
 }
 
-/// Whether both ends of a flow are among the members that a delta moves. A rule may ask both, and a
-/// set's gains come before its losses: for a moment both ends may be in it that never were together.
-fn moves_both_ends(update: &Update, flow: &Flow) -> bool {
-    let Update::IpSetDelta { added, removed, .. } = update else {
-        return false;
-    };
-    let moved = |addr: std::net::IpAddr| {
-        added.iter().chain(removed).any(|member| match member {
-            Member::Net(net) => net.contains(&addr),
-            Member::Port { addr: there, .. } => *there == addr,
-        })
-    };
-    moved(flow.src) && moved(flow.dst)
-}
-
-proptest! {
-    #![proptest_config(cases(60))]
-
-    #[test]
-    fn every_update_leaves_each_leg_as_before_or_as_after(
-        seed in any::<u64>(),
-        steps in 1_usize..12,
-    ) {
+#[test]
+fn every_update_leaves_each_leg_as_before_or_as_after() {
+    let tried = Cell::new(0_usize);
+    let left_out = Cell::new(0_usize);
+    let ordinary = std::env::var_os("PROPTEST_CASES").is_none();
+    let config = cases(80);
+    let cases = (any::<u64>(), 1_usize..12);
+    proptest!(config, |((seed, steps) in cases)| {
         let size = Size::SMALL;
         let (mut choices, mut model) = generated(seed, size);
         let mut compiler = new_compiler(seed, semantics(seed.is_multiple_of(3)));
@@ -66,14 +78,16 @@ proptest! {
             let update = change(&mut choices, size, &model);
             let told = format!("{update:?}");
             probes.extend(at_members(&mut choices, &model, &update));
-            let whole = update.clone();
-            model.apply(update).unwrap();
+            let before = model.clone();
+            model.apply(update.clone()).unwrap();
             probes.extend(flows(&mut choices, &model, 12));
+            let all = probes.len();
+            probes.retain(|flow| !moves_both_ends(&update, &before, &model, flow));
+            left_out.set(left_out.get() + all - probes.len());
             let next = commit(&mut compiler, &mut model);
             let mut after = walker.clone();
             apply(&mut after, &next);
             let mut probed = Vec::new();
-            probes.retain(|flow| !moves_both_ends(&whole, flow));
             for flow in probes {
                 let mut ports = vec![
                     walker.ingress_port(&flow, UPLINK),
@@ -100,6 +114,7 @@ proptest! {
                     }
                     for (flow, port, ends) in &probed {
                         let now = legs(&walker, *port, flow);
+                        tried.set(tried.get() + 1);
                         for (leg, now) in now.into_iter().enumerate() {
                             prop_assert!(
                                 ends.iter().any(|end| end[leg] == now),
@@ -111,5 +126,16 @@ proptest! {
                 }
             }
         }
-    }
+    });
+    println!(
+        "CASES {} flows over rows between two writes of a random change",
+        tried.get()
+    );
+    let left_out = left_out.get();
+    println!("{left_out} flows left out: the change moves both their ends");
+    assert!(
+        !ordinary || tried.get() >= 100_000 * nightly() as usize,
+        "{}",
+        tried.get()
+    );
 }

@@ -90,11 +90,8 @@ impl PolicyModel {
             let policy = self.policy(id);
             policy.is_none_or(|policy| policy.untracked || policy.pre_dnat)
         };
-        let gone: BTreeSet<&PolicyId> = changes
-            .policies
-            .iter()
-            .filter(|id| misplaced(id))
-            .collect();
+        let gone: BTreeSet<&PolicyId> =
+            changes.policies.iter().filter(|id| misplaced(id)).collect();
         let changed = |id| changes.workloads.contains(id);
         self.workloads()
             .filter(|(id, _)| !gone.is_empty() || changed(*id))
@@ -105,8 +102,7 @@ impl PolicyModel {
                 });
                 if changed(id) {
                     let mut profiles = endpoint.profiles.iter();
-                    policies.any(misplaced)
-                        || profiles.any(|id| self.profile(id).is_none())
+                    policies.any(misplaced) || profiles.any(|id| self.profile(id).is_none())
                 } else {
                     policies.any(|id| gone.contains(id))
                 }

@@ -65,8 +65,17 @@ pub(crate) enum Command {
     },
     /// Says what happens to the first packet of a flow, which rule decides, and which rows it hits.
     ///
-    /// Exits with 1 if the compiled rows would decide otherwise than Calico's semantics.
+    /// Follows the compiled rows table by table; the counter is the verdict row's, read from the
+    /// target now. Exits with 1 if the rows would decide otherwise than Calico's semantics, or by
+    /// another rule.
     Explain(Explain),
+    /// Compares, table by table, what Felix said (compiled afresh), what the host agent wants, what the
+    /// DPU agent was told, and what the target holds. Exits with 1 if they differ.
+    Diff {
+        /// Differing rows of each table that are shown, 500 at most.
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: u32,
+    },
     /// Compares what the target holds with what it should hold. Exits with 1 if they differ.
     Drift,
     /// What was dropped, by reason.
@@ -103,6 +112,12 @@ pub(crate) struct Explain {
     /// Source port.
     #[arg(long, default_value_t = 40000)]
     pub(crate) source_port: u16,
+    /// ICMP type, instead of PORT.
+    #[arg(long, value_name = "TYPE", conflicts_with = "port")]
+    pub(crate) icmp_type: Option<u8>,
+    /// ICMP code.
+    #[arg(long, value_name = "CODE", requires = "icmp_type")]
+    pub(crate) icmp_code: Option<u8>,
 }
 
 #[derive(Args, Debug)]

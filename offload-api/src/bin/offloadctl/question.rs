@@ -74,8 +74,13 @@ pub(crate) fn flow(words: &Explain) -> Result<FlowQuestion, QuestionError> {
                 part.parse::<u8>()
                     .map_err(|_| QuestionError::Icmp(text.to_owned()))
             };
-            flow.icmp_type = byte(kind)?.into();
-            flow.icmp_code = byte(code)?.into();
+            flow.icmp_type = words.icmp_type.map_or_else(|| byte(kind), Ok)?.into();
+            flow.icmp_code = match (words.icmp_type, words.icmp_code) {
+                (_, Some(code)) => code,
+                (Some(_), None) => 0,
+                (None, None) => byte(code)?,
+            }
+            .into();
         }
         (_, _) => {}
     }
@@ -94,6 +99,8 @@ mod tests {
             protocol,
             port: Some(port).filter(|port| !port.is_empty()),
             source_port: 1234,
+            icmp_type: None,
+            icmp_code: None,
         })
     }
 

@@ -128,7 +128,16 @@ pub(crate) async fn run(
             } else {
                 json(&explanation)?;
             }
-            return Ok(success(explanation.allow == explanation.rows_allow));
+            return Ok(success(explanation.agrees()));
+        }
+        Command::Diff { limit } => {
+            let diff = host.diff(limit.max(1)).await?;
+            if people {
+                details::diff(&mut io::stdout().lock(), &diff)?;
+            } else {
+                json(&diff)?;
+            }
+            return Ok(success(diff.is_equal()));
         }
         Command::Drift => {
             let drift = host.drift().await?;

@@ -51,6 +51,13 @@ impl Rig {
         }
     }
 
+    /// Finds the switch's packet socket again after the switch was killed.
+    pub(super) async fn reconnect(&mut self) {
+        if let Lab::Memory(lab) = &mut self.lab {
+            lab.reconnect().await.unwrap();
+        }
+    }
+
     /// All entries of the switch.
     pub(super) async fn entries(&self) -> BTreeSet<Vec<u8>> {
         let device = self.chain.device().await.unwrap();

@@ -6,6 +6,7 @@
 
 mod hosts;
 mod sources;
+mod writes;
 
 use std::cell::RefCell;
 
@@ -24,6 +25,15 @@ const STATES: usize = 2;
 
 /// Cases; with the two figures above more than 100 000 packets.
 const CASES: u32 = 440;
+
+/// Ten times as much in a nightly run (`testbed test --nightly`).
+fn nightly() -> u32 {
+    if std::env::var_os("MARGAY_NIGHTLY").is_some() {
+        10
+    } else {
+        1
+    }
+}
 
 /// A switch and the state that it enforces.
 struct Lab {
@@ -92,7 +102,7 @@ fn packets_do_what_the_evaluator_says() {
     let labs = [false, true].map(|policy_only| RefCell::new(Lab::new(policy_only)));
     let packets = RefCell::new([0; 2]);
     let config = ProptestConfig {
-        cases: CASES,
+        cases: CASES * nightly(),
         failure_persistence: Some(Box::new(
             proptest::test_runner::FileFailurePersistence::SourceParallel("proptest-regressions"),
         )),
@@ -120,5 +130,10 @@ fn packets_do_what_the_evaluator_says() {
         }
     });
     let [strict, policy_only] = packets.into_inner();
-    assert!(strict + policy_only >= 100_000, "{strict} + {policy_only}");
+    let sent = strict + policy_only;
+    println!("CASES {sent} packets of random flows in random states");
+    assert!(
+        sent >= 100_000 * nightly() as usize,
+        "{strict} + {policy_only}"
+    );
 }

@@ -1,14 +1,17 @@
 //! Each answer for people.
 
+mod explain;
+
 use std::io::{self, Write};
 
 use offload_api::host::{
-    Decision, Direction, Drift, Endpoint, Explanation, HostEntry, HostStatus, NamedValue, Policy,
-    Refusal,
+    Diff, Direction, Drift, Endpoint, HitCount, HostEntry, HostStatus, NamedValue, Policy, Refusal,
 };
 use offload_api::types::{DeviceState, TableUsage};
 
 use crate::text::{or_dash, table};
+
+pub(crate) use explain::explanation;
 
 fn yes(value: bool) -> &'static str {
     if value { "yes" } else { "no" }
@@ -139,11 +142,6 @@ pub(crate) fn policies(
         |count: Option<u64>| count.map_or_else(|| "-".to_owned(), |count| count.to_string());
     let mut rows = Vec::new();
     for policy in policies {
-        let packets = policy
-            .rules
-            .iter()
-            .filter_map(|rule| rule.packets)
-            .reduce(|a, b| a.saturating_add(b));
         let enforced = match (policy.staged, policy.refusals.is_empty()) {
             (true, _) => "staged",
             (false, true) => "yes",
@@ -155,7 +153,8 @@ pub(crate) fn policies(
             or_dash(&policy.kind),
             policy.endpoints.to_string(),
             policy.rules.len().to_string(),
-            count(packets),
+            count(policy.hits.map(|hits| hits.packets)),
+            count(policy.hits.map(|hits| hits.bytes)),
             enforced.to_owned(),
         ]);
         if rules {
@@ -167,7 +166,20 @@ pub(crate) fn policies(
                     String::new(),
                     String::new(),
                     count(rule.packets),
+                    count(rule.bytes),
                 ]);
+            }
+            for (what, hits) in [
+                ("end of tier", policy.end_of_tier),
+                ("removed rules", policy.removed_rules),
+            ] {
+                let Some(HitCount { packets, bytes }) = hits else {
+                    continue;
+                };
+                let mut row = vec![format!("  {what}")];
+                row.resize(5, String::new());
+                row.extend([packets, bytes].map(|number| number.to_string()));
+                rows.push(row);
             }
         }
     }
@@ -177,7 +189,8 @@ pub(crate) fn policies(
         "KIND",
         "ENDPOINTS",
         "RULES",
-        "HITS",
+        "PACKETS",
+        "BYTES",
         "ENFORCED",
     ];
     table(out, &heads, &rows)?;
@@ -213,7 +226,7 @@ pub(crate) fn tables(out: &mut impl Write, tables: &[TableUsage]) -> io::Result<
     table(out, &["TABLE", "ID", "DESIRED", "OBSERVED", "SIZE"], &rows)
 }
 
-fn values(values: &[NamedValue]) -> String {
+pub(crate) fn values(values: &[NamedValue]) -> String {
     let values: Vec<String> = values
         .iter()
         .map(|value| format!("{}={}", value.name, value.value))
@@ -235,55 +248,56 @@ pub(crate) fn entries(out: &mut impl Write, entries: &[HostEntry]) -> io::Result
     table(out, &["MATCH", "ACTION", "PARAMETERS"], &rows)
 }
 
-fn place(decision: &Decision) -> String {
-    let policy = if decision.namespace.is_empty() {
-        decision.policy.clone()
+pub(crate) fn diff(out: &mut impl Write, diff: &Diff) -> io::Result<()> {
+    let rows: Vec<Vec<String>> = diff
+        .tables
+        .iter()
+        .map(|table| {
+            let counts = [
+                table.felix,
+                table.host,
+                table.dpu,
+                table.target,
+                table.differing,
+            ];
+            let counts = counts.map(|count| count.to_string());
+            std::iter::once(table.table.clone()).chain(counts).collect()
+        })
+        .collect();
+    let heads = [
+        "TABLE",
+        "FELIX",
+        "HOST AGENT",
+        "DPU AGENT",
+        "TARGET",
+        "DIFFERING",
+    ];
+    table(out, &heads, &rows)?;
+    for differing in diff.tables.iter().filter(|table| table.differing > 0) {
+        let shown = differing.rows.len();
+        writeln!(
+            out,
+            "\n{}: {} rows differ, {shown} shown",
+            differing.table, differing.differing
+        )?;
+        for row in &differing.rows {
+            writeln!(out, "  {}", values(&row.fields))?;
+            for (side, does) in [
+                ("felix", &row.felix),
+                ("host agent", &row.host),
+                ("dpu agent", &row.dpu),
+                ("target", &row.target),
+            ] {
+                writeln!(out, "    {side:<10} {}", or_dash(does))?;
+            }
+        }
+    }
+    let word = if diff.is_equal() {
+        "equal"
     } else {
-        format!("{}/{}", decision.namespace, decision.policy)
+        "DIFFERENT"
     };
-    let rule = match decision.rule {
-        Some(rule) => format!("rule {rule}"),
-        None => "end of tier".to_owned(),
-    };
-    if decision.tier.is_empty() && policy.is_empty() {
-        return decision.reason.clone();
-    }
-    format!(
-        "tier {}, policy {policy}, {rule}: {}",
-        decision.tier, decision.reason
-    )
-}
-
-pub(crate) fn explanation(out: &mut impl Write, answer: &Explanation) -> io::Result<()> {
-    let word = |allow: bool| if allow { "allow" } else { "deny" };
-    writeln!(out, "{}: {}", word(answer.allow), place(&answer.decided_by))?;
-    for leg in &answer.legs {
-        writeln!(
-            out,
-            "  {} of {}: {}",
-            direction(leg.direction),
-            leg.endpoint,
-            word(leg.allow)
-        )?;
-        for step in &leg.steps {
-            writeln!(out, "    {} at {}", step.action, place(&step.at))?;
-        }
-    }
-    if !answer.rows.is_empty() {
-        writeln!(out, "rows ({}):", word(answer.rows_allow))?;
-        for row in &answer.rows {
-            writeln!(out, "  {row}")?;
-        }
-    }
-    if answer.allow != answer.rows_allow {
-        writeln!(
-            out,
-            "WRONG: the compiled rows {} what the policies {}; please report this",
-            word(answer.rows_allow),
-            word(answer.allow)
-        )?;
-    }
-    Ok(())
+    writeln!(out, "generation {}: {word}", diff.generation)
 }
 
 pub(crate) fn drift(out: &mut impl Write, drift: &Drift) -> io::Result<()> {
