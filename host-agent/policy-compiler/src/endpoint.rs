@@ -268,7 +268,7 @@ impl Pointers<'_> {
             felix_mac.is_some(),
             limited,
         ));
-        for row in limits::rows(number, &self.limits) {
+        for row in limits::rows(number, self.limits) {
             self.put(row);
         }
         if let Some(mac) = felix_mac {

@@ -10,8 +10,8 @@ use table_model::{Row, RowKey};
 type Measure = fn(RowKey, u64, u64, u64, u64) -> Row;
 
 /// The rows of all limits that there are.
-pub(crate) fn rows(port: u16, limits: &Limits) -> impl Iterator<Item = Row> {
-    let Limits { ingress, egress } = *limits;
+pub(crate) fn rows(port: u16, limits: Limits) -> impl Iterator<Item = Row> {
+    let Limits { ingress, egress } = limits;
     let all: [(Option<Limit>, RowKey, Measure); 4] = [
         (
             egress.packets,
