@@ -12,6 +12,7 @@ mod hosts;
 mod ip_set;
 mod policy;
 mod problem;
+mod qos;
 mod route;
 mod rule;
 mod text;

@@ -397,6 +397,7 @@ impl Layer {
                 policy_only: self.policy_only.unwrap_or(false),
                 // The DPU's inventory tells.
                 node: Node::UNKNOWN,
+                limits: true,
             },
             quiet: Duration::from_millis(quiet),
             latency: Duration::from_millis(latency),

@@ -92,8 +92,15 @@ mod tests {
     fn rows_are_named_and_unpacked() {
         let address = u32::from(Ipv4Addr::new(10, 65, 0, 2));
         let key = p4_tables::endpoint_local_v4::key(address);
-        let row =
-            p4_tables::endpoint_local_v4::local_endpoint(key, 7, 0x0200_0000_0001, 0xab, 0xac, 0);
+        let row = p4_tables::endpoint_local_v4::local_endpoint(
+            key,
+            7,
+            0x0200_0000_0001,
+            0xab,
+            0xac,
+            0,
+            false,
+        );
         let entry = entry(p4_tables::schema(), &row);
         assert_eq!(values(&entry.fields), [("dst", "10.65.0.2")]);
         assert_eq!(entry.action, "local_endpoint");

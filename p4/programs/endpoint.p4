@@ -2,8 +2,9 @@
 
 control Endpoint(inout headers_t hdr, inout metadata_t md, inout standard_metadata_t sm) {
     @name(".workload_port") @id(0x01000001)
-    action workload_port(bit<1> mac_check) {
+    action workload_port(bit<1> mac_check, bit<1> limited) {
         md.port_kind = PORT_WORKLOAD;
+        md.src_limited = limited;
         md.mac_check = mac_check;
     }
 
@@ -89,8 +90,9 @@ control Endpoint(inout headers_t hdr, inout metadata_t md, inout standard_metada
      * host endpoint comes before connections; 0 if there is none. */
     @name(".local_endpoint") @id(0x01000006)
     action local_endpoint(bit<9> port, bit<48> mac, bit<32> chain, bit<32> uplink_chain,
-                          bit<32> untracked_chain) {
+                          bit<32> untracked_chain, bit<1> limited) {
         md.local_dst = 1;
+        md.dst_limited = limited;
         md.out_port = port;
         md.out_mac = mac;
         md.in_mac = GATEWAY_MAC;

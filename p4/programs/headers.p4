@@ -177,6 +177,9 @@ struct metadata_t {
     bit<8>   drop_reason;
     bit<3>   port_kind;
     bit<1>   mac_check;
+    bit<1>   src_limited;
+    bit<1>   dst_limited;
+    bit<2>   colour;
     bit<1>   is_v6;
     bit<1>   local_src;
     bit<1>   local_dst;

@@ -1,8 +1,9 @@
 /* The pipeline: the contract between the agents and every device.
  *
- * parse, port and endpoint, anti-spoof, route, untracked policy of a host endpoint, connection
- * lookup, egress policy of the source endpoint, ingress policy of the destination endpoint (each
- * step by step, see acl.p4), connection commit, rewrite and out.
+ * parse, port and endpoint, anti-spoof, limit of the source endpoint, route, untracked policy of a
+ * host endpoint, connection lookup, egress policy of the source endpoint, ingress policy of the
+ * destination endpoint (each step by step, see acl.p4), limit of the destination endpoint,
+ * connection commit, rewrite and out.
  * What a host endpoint says of a packet that passes through is part of those two legs.
  * ARP and neighbour discovery are answered on the way. Stages live in files of their own. */
 
@@ -14,6 +15,7 @@
 #include "parse.p4"
 #include "gateway.p4"
 #include "endpoint.p4"
+#include "limit.p4"
 #include "connection.p4"
 #include "acl.p4"
 #include "route.p4"
@@ -38,6 +40,8 @@ control Pipeline(inout headers_t hdr, inout metadata_t md, inout standard_metada
 
     Endpoint() endpoint;
     Gateway() gateway;
+    EgressLimit() egress_limit;
+    IngressLimit() ingress_limit;
     ConnectionLookup() connection_lookup;
     ConnectionCommit() connection_commit;
     Acl() acl;
@@ -46,8 +50,10 @@ control Pipeline(inout headers_t hdr, inout metadata_t md, inout standard_metada
 
     apply {
         bit<1> again = 0;
+        bit<1> first_pass = 0;
         acl_settings.apply();
         if (md.untracked_done == 0 && md.egress_done == 0 && md.chain == 0) {
+            first_pass = 1;
             md.in_port = sm.ingress_port;
             md.now = sm.ingress_global_timestamp;
         }
@@ -109,6 +115,15 @@ control Pipeline(inout headers_t hdr, inout metadata_t md, inout standard_metada
                 md.drop_reason = DROP_TUNNEL;
             } else if (md.local_src == 1 && md.drop_ipip == 1 && md.protocol == PROTOCOL_IPIP) {
                 md.drop_reason = DROP_TUNNEL;
+            }
+        }
+
+        if (md.drop_reason == DROP_NONE && md.answered == 0) {
+            if (first_pass == 1 && md.src_limited == 1) {
+                egress_limit.apply(md);
+                if (md.colour != 0) {
+                    md.drop_reason = DROP_EGRESS_LIMIT;
+                }
             }
         }
 
@@ -213,6 +228,15 @@ control Pipeline(inout headers_t hdr, inout metadata_t md, inout standard_metada
                             again = 1;
                         }
                     }
+                }
+            }
+        }
+
+        if (md.drop_reason == DROP_NONE && md.answered == 0) {
+            if (again == 0 && md.dst_limited == 1) {
+                ingress_limit.apply(md);
+                if (md.colour != 0) {
+                    md.drop_reason = DROP_INGRESS_LIMIT;
                 }
             }
         }

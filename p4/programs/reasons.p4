@@ -48,6 +48,10 @@ const bit<8> DROP_EXTENSION_HEADERS = 21;
 const bit<8> DROP_HOST_ENDPOINT_EGRESS = 22;
 /* A host endpoint's untracked policy. */
 const bit<8> DROP_HOST_ENDPOINT_UNTRACKED = 23;
+/* More than the source endpoint may send. */
+const bit<8> DROP_EGRESS_LIMIT = 24;
+/* More than the destination endpoint may get. */
+const bit<8> DROP_INGRESS_LIMIT = 25;
 /* Not a drop: an allowed connection that found no free slot. Its replies are judged by policy. */
 const bit<8> COUNT_CONNECTION_TABLE_FULL = 62;
 /* Not a drop: an ARP or neighbour question that was answered. */

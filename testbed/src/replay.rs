@@ -114,6 +114,8 @@ impl Args {
             http,
             policy_only: self.policy_only,
             node: enforce::Enforcement::node(self.policy_only),
+            // Flows are sent as fast as they go.
+            limits: false,
         }
     }
 }

@@ -46,7 +46,7 @@ const JUDGED: &[(&str, &str, &str)] = &[
 const CLIENT_PYTHON: &str = "MARGAY_CLIENT_PYTHON";
 
 /// The reference target. No registry carries it, so it is used where somebody has built it.
-const BMV2: &str = "simple_switch_grpc";
+pub(crate) const BMV2: &str = "simple_switch_grpc";
 
 pub(crate) fn run(args: Args) -> ExitCode {
     let root = root();

@@ -10,7 +10,7 @@ use policy_model::{
 };
 
 use super::problem::{Effect, Report};
-use super::{policy, text};
+use super::{policy, qos, text};
 
 pub(super) fn workload_update(
     update: felix::WorkloadEndpointUpdate,
@@ -111,11 +111,9 @@ fn workload(endpoint: felix::WorkloadEndpoint, mut parts: Parts) -> WorkloadEndp
             parts.unenforced(field, nats.join(", "));
         }
     }
-    if let Some(controls) = qos_controls {
-        let asked = qos(controls);
-        if !asked.is_empty() {
-            parts.unenforced("qos_controls", asked);
-        }
+    let (limits, asked) = qos::limits(&qos_controls.unwrap_or_default());
+    if !asked.is_empty() {
+        parts.unenforced("qos_controls", asked);
     }
     if let Some(felix::LocalBgpPeer { bgp_peer_name }) = local_bgp_peer {
         parts.unenforced("local_bgp_peer", bgp_peer_name);
@@ -145,6 +143,7 @@ fn workload(endpoint: felix::WorkloadEndpoint, mut parts: Parts) -> WorkloadEndp
         nets,
         tiers,
         spoofed_sources,
+        limits,
         unenforced,
         invalid,
     }
@@ -323,46 +322,6 @@ fn dscp(policies: Vec<felix::QoSPolicy>) -> String {
             },
         )
         .collect();
-    asked.join(", ")
-}
-
-fn qos(controls: felix::QoSControls) -> String {
-    let felix::QoSControls {
-        ingress_bandwidth,
-        egress_bandwidth,
-        ingress_burst,
-        egress_burst,
-        ingress_packet_rate,
-        egress_packet_rate,
-        ingress_max_connections,
-        egress_max_connections,
-        ingress_peakrate,
-        egress_peakrate,
-        ingress_minburst,
-        egress_minburst,
-        ingress_packet_burst,
-        egress_packet_burst,
-    } = controls;
-    let asked: Vec<String> = [
-        ("ingress bandwidth", ingress_bandwidth),
-        ("egress bandwidth", egress_bandwidth),
-        ("ingress burst", ingress_burst),
-        ("egress burst", egress_burst),
-        ("ingress packet rate", ingress_packet_rate),
-        ("egress packet rate", egress_packet_rate),
-        ("ingress connections", ingress_max_connections),
-        ("egress connections", egress_max_connections),
-        ("ingress peak rate", ingress_peakrate),
-        ("egress peak rate", egress_peakrate),
-        ("ingress minimum burst", ingress_minburst),
-        ("egress minimum burst", egress_minburst),
-        ("ingress packet burst", ingress_packet_burst),
-        ("egress packet burst", egress_packet_burst),
-    ]
-    .into_iter()
-    .filter(|(_, value)| *value != 0)
-    .map(|(name, value)| format!("{name} {value}"))
-    .collect();
     asked.join(", ")
 }
 

@@ -9,13 +9,14 @@ use p4_tables::{
     endpoint_source_v4, endpoint_source_v6,
 };
 use policy_model::{
-    Direction, Family, HostLists, IpSetId, Member, PolicyId, PolicyModel, ProfileId, Rule, Side,
-    Tier, WorkloadEndpoint, WorkloadId,
+    Direction, Family, HostLists, IpSetId, Limits, Member, PolicyId, PolicyModel, ProfileId, Rule,
+    Side, Tier, WorkloadEndpoint, WorkloadId,
 };
 use serde::{Deserialize, Serialize};
 use table_model::Row;
 
 use crate::host::ForWorkload;
+use crate::limits;
 use crate::nets::{family_of, holds};
 use crate::site::{HostPort, Port, mac_number};
 use crate::site_rows::RowMap;
@@ -246,6 +247,8 @@ pub(crate) struct Pointers<'a> {
     pub port: Option<Port>,
     /// MAC of the workload.
     pub mac: [u8; 6],
+    /// What it may send and get.
+    pub limits: Limits,
 }
 
 impl Pointers<'_> {
@@ -259,7 +262,15 @@ impl Pointers<'_> {
             ));
             return;
         }
-        self.put(endpoint_port::workload_port(key, felix_mac.is_some()));
+        let limited = !self.limits.egress.is_empty();
+        self.put(endpoint_port::workload_port(
+            key,
+            felix_mac.is_some(),
+            limited,
+        ));
+        for row in limits::rows(number, self.limits) {
+            self.put(row);
+        }
         if let Some(mac) = felix_mac {
             self.put(endpoint_mac::permit_mac(endpoint_mac::key(
                 number,
@@ -300,14 +311,19 @@ impl Pointers<'_> {
         } = first;
         let number = self.port.map_or(NO_PORT, |port| port.number);
         let mac = mac_number(self.mac);
+        let limited = !self.limits.ingress.is_empty();
         self.put(match addr {
             IpAddr::V4(addr) => {
                 let key = endpoint_local_v4::key(addr.into());
-                endpoint_local_v4::local_endpoint(key, number, mac, local, uplink, untracked)
+                endpoint_local_v4::local_endpoint(
+                    key, number, mac, local, uplink, untracked, limited,
+                )
             }
             IpAddr::V6(addr) => {
                 let key = endpoint_local_v6::key(addr.into());
-                endpoint_local_v6::local_endpoint(key, number, mac, local, uplink, untracked)
+                endpoint_local_v6::local_endpoint(
+                    key, number, mac, local, uplink, untracked, limited,
+                )
             }
         });
     }

@@ -21,6 +21,7 @@ pub mod generate;
 mod host;
 mod journal;
 mod label;
+mod limits;
 mod nets;
 mod partition;
 mod plane;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{Direction, PolicyId, ProfileId};
+use crate::{Direction, Limits, PolicyId, ProfileId};
 
 /// A tier as an endpoint lists it: policies in order, and what follows when none matched.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
@@ -39,8 +39,10 @@ pub struct WorkloadEndpoint {
     pub tiers: Vec<Tier>,
     /// Source prefixes that the workload may use besides its own.
     pub spoofed_sources: Vec<IpNet>,
+    /// How much it may send and receive.
+    pub limits: Limits,
     /// Features asked for that are not enforced in this release, by field name with what was asked
-    /// (QoS, DSCP, floating IPs, …), for the endpoint's status.
+    /// (DSCP, floating IPs, …), for the endpoint's status.
     pub unenforced: BTreeMap<String, String>,
     /// Parts that could not be understood, naming field and value: both legs deny.
     pub invalid: Vec<String>,

@@ -123,6 +123,9 @@ pub struct Semantics {
     pub policy_only: bool,
     /// The node. The compiler takes it from its site.
     pub node: Node,
+    /// Limit what endpoints send and receive. Off where a verdict must not depend on how many packets
+    /// came before.
+    pub limits: bool,
 }
 
 impl Default for Semantics {
@@ -131,6 +134,7 @@ impl Default for Semantics {
             http: HttpHandling::Refuse,
             policy_only: false,
             node: Node::UNKNOWN,
+            limits: true,
         }
     }
 }

@@ -23,8 +23,8 @@ pub use delta::{Generation, Phase, TableDelta, Update};
 pub use outcome::{Outcome, WriteReport};
 pub use row::{ActionCall, FieldValue, Row, RowKey};
 pub use schema::{
-    ActionId, ActionSchema, FieldSchema, MatchKind, ParamSchema, Rank, Schema, SchemaError,
-    TableId, TableSchema,
+    ActionId, ActionSchema, FieldSchema, METER_PARAMS, MatchKind, ParamSchema, Rank, Schema,
+    SchemaError, TableId, TableSchema,
 };
 pub use sequence::{diff, sequence};
 pub use snapshot::{ApplyError, TableSnapshot};

@@ -49,6 +49,11 @@ pub struct FieldSchema {
     pub kind: MatchKind,
 }
 
+/// Ids of the parameters that stand for the configuration of an entry's own meter, in order: rate and
+/// burst, peak rate and peak burst, in the meter's units (a second). They belong to every action of a
+/// metered table and come after the action's own; no p4info gives a parameter such an id.
+pub const METER_PARAMS: [u32; 4] = [0xffff_fff0, 0xffff_fff1, 0xffff_fff2, 0xffff_fff3];
+
 /// An action parameter.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct ParamSchema {
@@ -278,6 +283,13 @@ impl TableSchema {
 }
 
 impl ActionSchema {
+    /// Whether entries with this action configure a meter of their own ([`METER_PARAMS`]).
+    #[must_use]
+    pub fn is_metered(&self) -> bool {
+        let last = self.params.last();
+        last.is_some_and(|param| METER_PARAMS.contains(&param.id))
+    }
+
     /// Packs parameters.
     ///
     /// # Errors

@@ -52,6 +52,10 @@ pub enum DropReason {
     HostEndpointEgress = 22,
     /// A host endpoint's untracked policy.
     HostEndpointUntracked = 23,
+    /// More than the source endpoint may send.
+    EgressLimit = 24,
+    /// More than the destination endpoint may get.
+    IngressLimit = 25,
     /// Not a drop: an allowed connection that found no free slot. Its replies are judged by policy.
     ConnectionTableFull = 62,
     /// Not a drop: an ARP or neighbour question that was answered.
@@ -87,6 +91,8 @@ impl DropReason {
             21 => Some(Self::ExtensionHeaders),
             22 => Some(Self::HostEndpointEgress),
             23 => Some(Self::HostEndpointUntracked),
+            24 => Some(Self::EgressLimit),
+            25 => Some(Self::IngressLimit),
             62 => Some(Self::ConnectionTableFull),
             63 => Some(Self::NeighbourAnswered),
             _ => None,
@@ -121,6 +127,8 @@ impl DropReason {
             Self::ExtensionHeaders => "extension_headers",
             Self::HostEndpointEgress => "host_endpoint_egress",
             Self::HostEndpointUntracked => "host_endpoint_untracked",
+            Self::EgressLimit => "egress_limit",
+            Self::IngressLimit => "ingress_limit",
             Self::ConnectionTableFull => "connection_table_full",
             Self::NeighbourAnswered => "neighbour_answered",
         }

@@ -24,9 +24,10 @@ pub mod endpoint_port {
 
     /// A row that does `workload_port`.
     #[must_use]
-    pub fn workload_port(key: RowKey, mac_check: bool) -> Row {
+    pub fn workload_port(key: RowKey, mac_check: bool, limited: bool) -> Row {
         let mut params = smallvec::SmallVec::new();
         params.extend(crate::bytes(u128::from(mac_check), 1));
+        params.extend(crate::bytes(u128::from(limited), 1));
         Row { key, action: ActionCall { action: WORKLOAD_PORT, params } }
     }
 
@@ -195,13 +196,14 @@ pub mod endpoint_local_v4 {
 
     /// A row that does `local_endpoint`.
     #[must_use]
-    pub fn local_endpoint(key: RowKey, port: u16, mac: u64, chain: u32, uplink_chain: u32, untracked_chain: u32) -> Row {
+    pub fn local_endpoint(key: RowKey, port: u16, mac: u64, chain: u32, uplink_chain: u32, untracked_chain: u32, limited: bool) -> Row {
         let mut params = smallvec::SmallVec::new();
         params.extend(crate::bytes(u128::from(port), 2));
         params.extend(crate::bytes(u128::from(mac), 6));
         params.extend(crate::bytes(u128::from(chain), 4));
         params.extend(crate::bytes(u128::from(uplink_chain), 4));
         params.extend(crate::bytes(u128::from(untracked_chain), 4));
+        params.extend(crate::bytes(u128::from(limited), 1));
         Row { key, action: ActionCall { action: LOCAL_ENDPOINT, params } }
     }
 
@@ -240,13 +242,14 @@ pub mod endpoint_local_v6 {
 
     /// A row that does `local_endpoint`.
     #[must_use]
-    pub fn local_endpoint(key: RowKey, port: u16, mac: u64, chain: u32, uplink_chain: u32, untracked_chain: u32) -> Row {
+    pub fn local_endpoint(key: RowKey, port: u16, mac: u64, chain: u32, uplink_chain: u32, untracked_chain: u32, limited: bool) -> Row {
         let mut params = smallvec::SmallVec::new();
         params.extend(crate::bytes(u128::from(port), 2));
         params.extend(crate::bytes(u128::from(mac), 6));
         params.extend(crate::bytes(u128::from(chain), 4));
         params.extend(crate::bytes(u128::from(uplink_chain), 4));
         params.extend(crate::bytes(u128::from(untracked_chain), 4));
+        params.extend(crate::bytes(u128::from(limited), 1));
         Row { key, action: ActionCall { action: LOCAL_ENDPOINT, params } }
     }
 
@@ -1004,10 +1007,130 @@ pub mod gateway_v6 {
     }
 }
 
+/// Table `limit_egress_packets`, 512 entries.
+pub mod limit_egress_packets {
+    use table_model::{ActionCall, ActionId, Row, RowKey, TableId};
+
+    /// P4Runtime id.
+    pub const TABLE: TableId = TableId(0x02000040);
+
+    /// Packs a key.
+    #[must_use]
+    pub fn key(port: u16) -> RowKey {
+        let mut bytes = smallvec::SmallVec::new();
+        bytes.extend(crate::bytes(u128::from(port), 2));
+        RowKey { table: TABLE, bytes }
+    }
+
+    /// P4Runtime id of `measure_egress_packets`.
+    pub const MEASURE_EGRESS_PACKETS: ActionId = ActionId(0x01000026);
+
+    /// A row that does `measure_egress_packets`.
+    #[must_use]
+    pub fn measure_egress_packets(key: RowKey, rate: u64, burst: u64, peak_rate: u64, peak_burst: u64) -> Row {
+        let mut params = smallvec::SmallVec::new();
+        params.extend(crate::bytes(u128::from(rate), 8));
+        params.extend(crate::bytes(u128::from(burst), 8));
+        params.extend(crate::bytes(u128::from(peak_rate), 8));
+        params.extend(crate::bytes(u128::from(peak_burst), 8));
+        Row { key, action: ActionCall { action: MEASURE_EGRESS_PACKETS, params } }
+    }
+}
+
+/// Table `limit_egress_bytes`, 512 entries.
+pub mod limit_egress_bytes {
+    use table_model::{ActionCall, ActionId, Row, RowKey, TableId};
+
+    /// P4Runtime id.
+    pub const TABLE: TableId = TableId(0x02000041);
+
+    /// Packs a key.
+    #[must_use]
+    pub fn key(port: u16) -> RowKey {
+        let mut bytes = smallvec::SmallVec::new();
+        bytes.extend(crate::bytes(u128::from(port), 2));
+        RowKey { table: TABLE, bytes }
+    }
+
+    /// P4Runtime id of `measure_egress_bytes`.
+    pub const MEASURE_EGRESS_BYTES: ActionId = ActionId(0x01000027);
+
+    /// A row that does `measure_egress_bytes`.
+    #[must_use]
+    pub fn measure_egress_bytes(key: RowKey, rate: u64, burst: u64, peak_rate: u64, peak_burst: u64) -> Row {
+        let mut params = smallvec::SmallVec::new();
+        params.extend(crate::bytes(u128::from(rate), 8));
+        params.extend(crate::bytes(u128::from(burst), 8));
+        params.extend(crate::bytes(u128::from(peak_rate), 8));
+        params.extend(crate::bytes(u128::from(peak_burst), 8));
+        Row { key, action: ActionCall { action: MEASURE_EGRESS_BYTES, params } }
+    }
+}
+
+/// Table `limit_ingress_packets`, 512 entries.
+pub mod limit_ingress_packets {
+    use table_model::{ActionCall, ActionId, Row, RowKey, TableId};
+
+    /// P4Runtime id.
+    pub const TABLE: TableId = TableId(0x02000042);
+
+    /// Packs a key.
+    #[must_use]
+    pub fn key(port: u16) -> RowKey {
+        let mut bytes = smallvec::SmallVec::new();
+        bytes.extend(crate::bytes(u128::from(port), 2));
+        RowKey { table: TABLE, bytes }
+    }
+
+    /// P4Runtime id of `measure_ingress_packets`.
+    pub const MEASURE_INGRESS_PACKETS: ActionId = ActionId(0x01000028);
+
+    /// A row that does `measure_ingress_packets`.
+    #[must_use]
+    pub fn measure_ingress_packets(key: RowKey, rate: u64, burst: u64, peak_rate: u64, peak_burst: u64) -> Row {
+        let mut params = smallvec::SmallVec::new();
+        params.extend(crate::bytes(u128::from(rate), 8));
+        params.extend(crate::bytes(u128::from(burst), 8));
+        params.extend(crate::bytes(u128::from(peak_rate), 8));
+        params.extend(crate::bytes(u128::from(peak_burst), 8));
+        Row { key, action: ActionCall { action: MEASURE_INGRESS_PACKETS, params } }
+    }
+}
+
+/// Table `limit_ingress_bytes`, 512 entries.
+pub mod limit_ingress_bytes {
+    use table_model::{ActionCall, ActionId, Row, RowKey, TableId};
+
+    /// P4Runtime id.
+    pub const TABLE: TableId = TableId(0x02000043);
+
+    /// Packs a key.
+    #[must_use]
+    pub fn key(port: u16) -> RowKey {
+        let mut bytes = smallvec::SmallVec::new();
+        bytes.extend(crate::bytes(u128::from(port), 2));
+        RowKey { table: TABLE, bytes }
+    }
+
+    /// P4Runtime id of `measure_ingress_bytes`.
+    pub const MEASURE_INGRESS_BYTES: ActionId = ActionId(0x01000029);
+
+    /// A row that does `measure_ingress_bytes`.
+    #[must_use]
+    pub fn measure_ingress_bytes(key: RowKey, rate: u64, burst: u64, peak_rate: u64, peak_burst: u64) -> Row {
+        let mut params = smallvec::SmallVec::new();
+        params.extend(crate::bytes(u128::from(rate), 8));
+        params.extend(crate::bytes(u128::from(burst), 8));
+        params.extend(crate::bytes(u128::from(peak_rate), 8));
+        params.extend(crate::bytes(u128::from(peak_burst), 8));
+        Row { key, action: ActionCall { action: MEASURE_INGRESS_BYTES, params } }
+    }
+}
+
 /// The schema of all tables.
 pub(crate) fn build_schema() -> Schema {
     Schema {
-        fingerprint: 0xece0728417c7ee87,
+        fingerprint: 0x40575b67ef45914f,
         tables: vec![
             TableSchema {
                 id: TableId(0x02000001),
@@ -1024,6 +1147,7 @@ pub(crate) fn build_schema() -> Schema {
                         name: "workload_port".to_owned(),
                         params: vec![
                             ParamSchema { id: 1, name: "mac_check".to_owned(), bits: 1 },
+                            ParamSchema { id: 2, name: "limited".to_owned(), bits: 1 },
                         ],
                     },
                     ActionSchema {
@@ -1145,6 +1269,7 @@ pub(crate) fn build_schema() -> Schema {
                             ParamSchema { id: 3, name: "chain".to_owned(), bits: 32 },
                             ParamSchema { id: 4, name: "uplink_chain".to_owned(), bits: 32 },
                             ParamSchema { id: 5, name: "untracked_chain".to_owned(), bits: 32 },
+                            ParamSchema { id: 6, name: "limited".to_owned(), bits: 1 },
                         ],
                     },
                     ActionSchema {
@@ -1178,6 +1303,7 @@ pub(crate) fn build_schema() -> Schema {
                             ParamSchema { id: 3, name: "chain".to_owned(), bits: 32 },
                             ParamSchema { id: 4, name: "uplink_chain".to_owned(), bits: 32 },
                             ParamSchema { id: 5, name: "untracked_chain".to_owned(), bits: 32 },
+                            ParamSchema { id: 6, name: "limited".to_owned(), bits: 1 },
                         ],
                     },
                     ActionSchema {
@@ -1701,6 +1827,94 @@ pub(crate) fn build_schema() -> Schema {
                         name: "gateway".to_owned(),
                         params: vec![
                             ParamSchema { id: 1, name: "mac".to_owned(), bits: 48 },
+                        ],
+                    },
+                ],
+            },
+            TableSchema {
+                id: TableId(0x02000040),
+                name: "limit_egress_packets".to_owned(),
+                size: 512,
+                rank: Rank::Pointer,
+                counted: false,
+                fields: vec![
+                    FieldSchema { id: 1, name: "port".to_owned(), bits: 9, kind: MatchKind::Exact },
+                ],
+                actions: vec![
+                    ActionSchema {
+                        id: ActionId(0x01000026),
+                        name: "measure_egress_packets".to_owned(),
+                        params: vec![
+                            ParamSchema { id: 4294967280, name: "rate".to_owned(), bits: 63 },
+                            ParamSchema { id: 4294967281, name: "burst".to_owned(), bits: 63 },
+                            ParamSchema { id: 4294967282, name: "peak_rate".to_owned(), bits: 63 },
+                            ParamSchema { id: 4294967283, name: "peak_burst".to_owned(), bits: 63 },
+                        ],
+                    },
+                ],
+            },
+            TableSchema {
+                id: TableId(0x02000041),
+                name: "limit_egress_bytes".to_owned(),
+                size: 512,
+                rank: Rank::Pointer,
+                counted: false,
+                fields: vec![
+                    FieldSchema { id: 1, name: "port".to_owned(), bits: 9, kind: MatchKind::Exact },
+                ],
+                actions: vec![
+                    ActionSchema {
+                        id: ActionId(0x01000027),
+                        name: "measure_egress_bytes".to_owned(),
+                        params: vec![
+                            ParamSchema { id: 4294967280, name: "rate".to_owned(), bits: 63 },
+                            ParamSchema { id: 4294967281, name: "burst".to_owned(), bits: 63 },
+                            ParamSchema { id: 4294967282, name: "peak_rate".to_owned(), bits: 63 },
+                            ParamSchema { id: 4294967283, name: "peak_burst".to_owned(), bits: 63 },
+                        ],
+                    },
+                ],
+            },
+            TableSchema {
+                id: TableId(0x02000042),
+                name: "limit_ingress_packets".to_owned(),
+                size: 512,
+                rank: Rank::Pointer,
+                counted: false,
+                fields: vec![
+                    FieldSchema { id: 1, name: "port".to_owned(), bits: 9, kind: MatchKind::Exact },
+                ],
+                actions: vec![
+                    ActionSchema {
+                        id: ActionId(0x01000028),
+                        name: "measure_ingress_packets".to_owned(),
+                        params: vec![
+                            ParamSchema { id: 4294967280, name: "rate".to_owned(), bits: 63 },
+                            ParamSchema { id: 4294967281, name: "burst".to_owned(), bits: 63 },
+                            ParamSchema { id: 4294967282, name: "peak_rate".to_owned(), bits: 63 },
+                            ParamSchema { id: 4294967283, name: "peak_burst".to_owned(), bits: 63 },
+                        ],
+                    },
+                ],
+            },
+            TableSchema {
+                id: TableId(0x02000043),
+                name: "limit_ingress_bytes".to_owned(),
+                size: 512,
+                rank: Rank::Pointer,
+                counted: false,
+                fields: vec![
+                    FieldSchema { id: 1, name: "port".to_owned(), bits: 9, kind: MatchKind::Exact },
+                ],
+                actions: vec![
+                    ActionSchema {
+                        id: ActionId(0x01000029),
+                        name: "measure_ingress_bytes".to_owned(),
+                        params: vec![
+                            ParamSchema { id: 4294967280, name: "rate".to_owned(), bits: 63 },
+                            ParamSchema { id: 4294967281, name: "burst".to_owned(), bits: 63 },
+                            ParamSchema { id: 4294967282, name: "peak_rate".to_owned(), bits: 63 },
+                            ParamSchema { id: 4294967283, name: "peak_burst".to_owned(), bits: 63 },
                         ],
                     },
                 ],

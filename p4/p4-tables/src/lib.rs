@@ -76,10 +76,20 @@ mod tests {
     #[test]
     fn typed_rows_and_the_schema_pack_alike() {
         let table = schema().table(endpoint_local_v6::TABLE).unwrap();
-        let row =
-            endpoint_local_v6::local_endpoint(endpoint_local_v6::key(7), 300, 0xeeee, 1, 2, 3);
+        let row = endpoint_local_v6::local_endpoint(
+            endpoint_local_v6::key(7),
+            300,
+            0xeeee,
+            1,
+            2,
+            3,
+            true,
+        );
         let action = table.action(row.action.action).unwrap();
-        assert_eq!(action.params(&row.action).unwrap(), [300, 0xeeee, 1, 2, 3]);
+        assert_eq!(
+            action.params(&row.action).unwrap(),
+            [300, 0xeeee, 1, 2, 3, 1]
+        );
         assert_eq!(table.fields(&row.key).unwrap(), [FieldValue::Exact(7)]);
     }
 

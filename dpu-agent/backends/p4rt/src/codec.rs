@@ -5,12 +5,12 @@ use p4runtime_proto::bytestring;
 use p4runtime_proto::p4::config::v1::TableActionCall;
 use p4runtime_proto::p4::v1::field_match::{Exact, FieldMatchType, Lpm};
 use p4runtime_proto::p4::v1::{
-    Action, CounterData, Entity, FieldMatch, TableAction, TableEntry, Update as WireUpdate, action,
-    entity::Entity as Kind, table_action, update,
+    Action, CounterData, Entity, FieldMatch, MeterConfig, TableAction, TableEntry,
+    Update as WireUpdate, action, entity::Entity as Kind, table_action, update,
 };
 use table_model::{
-    ActionCall, ActionId, FieldValue, MatchKind, Row, RowKey, Schema, SchemaError, TableId,
-    TableSchema, Update,
+    ActionCall, ActionId, FieldValue, METER_PARAMS, MatchKind, Row, RowKey, Schema, SchemaError,
+    TableId, TableSchema, Update,
 };
 use thiserror::Error;
 
@@ -62,6 +62,10 @@ pub(crate) fn encode(schema: &Schema, update: &Update) -> Result<WireUpdate, Sch
     let entry = TableEntry {
         table_id: key.table.0,
         r#match: encode_match(table, key)?,
+        meter_config: match update {
+            Update::Insert(row) | Update::Modify(row) => encode_meter(table, &row.action)?,
+            Update::Delete(_) => None,
+        },
         action,
         is_default_action: default,
         ..TableEntry::default()
@@ -128,6 +132,7 @@ fn encode_action(table: &TableSchema, call: &ActionCall) -> Result<TableAction, 
     let params = schema
         .params
         .iter()
+        .filter(|param| !METER_PARAMS.contains(&param.id))
         .map(|param| {
             let width = usize::from(param.bits).div_ceil(8);
             let value = canonical(&bytes, at, width);
@@ -146,6 +151,44 @@ fn encode_action(table: &TableSchema, call: &ActionCall) -> Result<TableAction, 
     })
 }
 
+/// The configuration of the entry's own meter (P4Runtime 9.1.6), none if the table has no meters.
+fn encode_meter(
+    table: &TableSchema,
+    call: &ActionCall,
+) -> Result<Option<MeterConfig>, SchemaError> {
+    let schema = table.action(call.action)?;
+    if !schema.is_metered() {
+        return Ok(None);
+    }
+    let params = schema.params(call)?;
+    let of = |id: u32| {
+        let mut all = schema.params.iter().zip(&params);
+        let value = all
+            .find(|(param, _)| param.id == id)
+            .map(|(_, value)| *value);
+        // 63 bits wide.
+        value.map_or(0, |value| i64::try_from(value).unwrap_or(i64::MAX))
+    };
+    let [cir, cburst, pir, pburst] = METER_PARAMS.map(of);
+    Ok(Some(MeterConfig {
+        cir,
+        cburst,
+        pir,
+        pburst,
+        ..MeterConfig::default()
+    }))
+}
+
+/// What a parameter of the schema is in an entry's meter, none for the action's own parameters.
+fn meter_param(id: u32, config: Option<&MeterConfig>) -> Option<u128> {
+    let place = METER_PARAMS.iter().position(|param| *param == id)?;
+    let values = config.map_or([0; 4], |config| {
+        [config.cir, config.cburst, config.pir, config.pburst]
+    });
+    // Rates are signed on the wire; nobody can have written one below zero.
+    Some(u128::try_from(values[place]).unwrap_or(0))
+}
+
 fn canonical(bytes: &Bytes, at: usize, width: usize) -> Bytes {
     let short = bytestring::canonical(&bytes[at..at + width]).len();
     bytes.slice(at + width - short..at + width)
@@ -159,7 +202,7 @@ pub(crate) fn decode(schema: &Schema, entry: &TableEntry) -> Result<Option<Row>,
     }
     Ok(Some(Row {
         key: decode_key(table, entry)?,
-        action: decode_action(table, entry.action.as_ref())?,
+        action: decode_action(table, entry)?,
     }))
 }
 
@@ -191,16 +234,18 @@ pub(crate) fn decode_key(table: &TableSchema, entry: &TableEntry) -> Result<RowK
     Ok(table.key(&fields)?)
 }
 
-fn decode_action(
-    table: &TableSchema,
-    action: Option<&TableAction>,
-) -> Result<ActionCall, CodecError> {
+fn decode_action(table: &TableSchema, entry: &TableEntry) -> Result<ActionCall, CodecError> {
+    let action = entry.action.as_ref();
     let Some(table_action::Type::Action(action)) = action.and_then(|a| a.r#type.as_ref()) else {
         return Err(CodecError::Action(table.name.clone()));
     };
     let schema = table.action(ActionId(action.action_id))?;
     let mut params = Vec::with_capacity(schema.params.len());
     for param in &schema.params {
+        if let Some(value) = meter_param(param.id, entry.meter_config.as_ref()) {
+            params.push(value);
+            continue;
+        }
         let there = action.params.iter().find(|p| p.param_id == param.id);
         let value = there.ok_or_else(|| CodecError::Param {
             table: table.name.clone(),

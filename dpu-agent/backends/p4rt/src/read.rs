@@ -3,7 +3,7 @@
 use dpu_backend::{CounterValue, DeviceError, EntryCounter, Sink};
 use p4runtime_proto::client::{Entities, ReadError};
 use p4runtime_proto::p4::v1::{CounterEntry, Entity, TableEntry, entity::Entity as Kind};
-use table_model::{Row, RowKey, TableId};
+use table_model::{ActionSchema, Row, RowKey, TableId};
 use tonic::Code;
 
 use crate::codec::{self, CodecError};
@@ -23,6 +23,11 @@ impl P4rt {
         let wanted = TableEntry {
             table_id: table.0,
             is_default_action: default,
+            meter_config: shape
+                .actions
+                .iter()
+                .any(ActionSchema::is_metered)
+                .then(Default::default),
             ..TableEntry::default()
         };
         let initial = self.pipeline.initial.get(&table).cloned();

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use ipnet::IpNet;
 use p4_tables::endpoint_port;
-use policy_model::{Direction, PolicyModel, WorkloadEndpoint, WorkloadId};
+use policy_model::{Direction, Limits, PolicyModel, WorkloadEndpoint, WorkloadId};
 
 use super::legs::{Legs, Put};
 use super::{Compiler, place};
@@ -66,6 +66,11 @@ impl Compiler {
             rows: &mut out.pointers,
             port: port.filter(|_| open),
             mac: mac.unwrap_or_default(),
+            limits: if self.semantics.limits && !self.semantics.policy_only {
+                endpoint.limits
+            } else {
+                Limits::default()
+            },
         };
         if let Some(Port { number, .. }) = port
             && self.port_owner.get(&number) == Some(id)

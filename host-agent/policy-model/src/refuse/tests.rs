@@ -7,6 +7,7 @@ const STRICT: Semantics = Semantics {
     http: HttpHandling::Refuse,
     policy_only: false,
     node: Node::UNKNOWN,
+    limits: true,
 };
 
 /// An endpoint whose only policy, in both directions, holds this rule.
@@ -195,12 +196,12 @@ fn what_is_not_enforced_is_listed_without_closing_the_endpoint() {
     let mut endpoint = workload(&["10.0.0.1"]);
     endpoint
         .unenforced
-        .insert("qos_controls".into(), "EgressPacketRate 100".into());
+        .insert("qos_controls".into(), "egress connections 100".into());
     let updates = vec![Update::Workload(workload_id("w"), endpoint)];
     assert_eq!(legs(updates.clone()), [None, None]);
     let listed = model(updates).refusals(&STRICT);
     assert_eq!(listed.len(), 1);
-    assert!(listed[0].to_string().contains("EgressPacketRate 100"));
+    assert!(listed[0].to_string().contains("egress connections 100"));
 }
 
 #[test]

@@ -38,6 +38,14 @@ impl Message {
         })
     }
 
+    /// All scalars of this name, which must be numbers.
+    pub(crate) fn numbers<'a>(&'a self, name: &'a str) -> impl Iterator<Item = u64> + 'a {
+        self.0.iter().filter_map(move |(field, value)| match value {
+            Value::Scalar(text) if field == name => Some(text.parse().unwrap()),
+            _ => None,
+        })
+    }
+
     /// A scalar that must be a number.
     pub(crate) fn number(&self, name: &str) -> u64 {
         self.scalar(name)

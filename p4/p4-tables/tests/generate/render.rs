@@ -27,12 +27,31 @@ fn rank(table: &str) -> &'static str {
         | "acl_verdict"
         | "acl_verdict_default"
         | "route_next_hop" => "Body",
-        "endpoint_port" | "endpoint_mac" | "endpoint_source_v4" | "endpoint_source_v6"
-        | "endpoint_local_v4" | "endpoint_local_v6" | "acl_settings" | "route_v4" | "route_v6"
-        | "gateway_v4" | "gateway_v6" => "Pointer",
+        "limit_egress_packets"
+        | "limit_egress_bytes"
+        | "limit_ingress_packets"
+        | "limit_ingress_bytes"
+        | "endpoint_port"
+        | "endpoint_mac"
+        | "endpoint_source_v4"
+        | "endpoint_source_v6"
+        | "endpoint_local_v4"
+        | "endpoint_local_v6"
+        | "acl_settings"
+        | "route_v4"
+        | "route_v6"
+        | "gateway_v4"
+        | "gateway_v6" => "Pointer",
         other => panic!("table {other} is new: give it a rank here"),
     }
 }
+
+/// Prefixes of ids (P4Runtime 6.3.1).
+const DIRECT_COUNTER: u64 = 0x13;
+const DIRECT_METER: u64 = 0x15;
+
+/// Names of `table_model::METER_PARAMS`.
+const METER: [&str; 4] = ["rate", "burst", "peak_rate", "peak_burst"];
 
 fn rust_type(bits: u64) -> &'static str {
     match bits {
@@ -58,6 +77,7 @@ fn as_u128(name: &str, bits: u64) -> String {
     }
 }
 
+#[derive(Clone)]
 struct Action {
     name: String,
     params: Vec<(String, u64, u64)>,
@@ -120,7 +140,12 @@ pub(crate) fn tables(info: &Message, fingerprint: u64) -> String {
             .filter(|r| r.scalar("scope") != Some("DEFAULT_ONLY"))
             .map(|r| r.number("id"))
             .collect();
-        let counted = table.scalar("direct_resource_ids").is_some();
+        let has = |prefix: u64| {
+            let mut resources = table.numbers("direct_resource_ids");
+            resources.any(|id| id >> 24 == prefix)
+        };
+        let counted = has(DIRECT_COUNTER);
+        let metered = has(DIRECT_METER);
 
         writeln!(
             modules,
@@ -189,7 +214,12 @@ pub(crate) fn tables(info: &Message, fingerprint: u64) -> String {
         }
         writeln!(schema, "                ],\n                actions: vec![").unwrap();
         for aid in uses {
-            let action = &actions[&aid];
+            let mut action = actions[&aid].clone();
+            if metered {
+                let meter = METER.iter().zip(table_model::METER_PARAMS);
+                let meter = meter.map(|(name, id)| ((*name).to_owned(), u64::from(id), 63));
+                action.params.extend(meter);
+            }
             let upper = action.name.to_uppercase();
             writeln!(modules, "\n    /// P4Runtime id of `{}`.\n    pub const {upper}: ActionId = ActionId({aid:#010x});\n", action.name).unwrap();
             let args: Vec<String> = action

@@ -5,6 +5,7 @@
 //! case also tries the way from the last one's rows to its own.
 
 mod hosts;
+mod limits;
 mod sources;
 mod writes;
 

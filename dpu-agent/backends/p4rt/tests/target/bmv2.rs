@@ -66,7 +66,7 @@ async fn bmv2_takes_and_gives_back_every_kind_of_row() {
     let mut backend = bmv2.connected().await;
     let settings = |epoch| acl_settings::settings(acl_settings::key(), epoch, 4789, true, true);
     let verdict = acl_verdict::allow(acl_verdict::key(1, 0, 0, 0), 5);
-    let port = endpoint_port::workload_port(endpoint_port::key(0), true);
+    let port = endpoint_port::workload_port(endpoint_port::key(0), true, false);
     let any = acl_net_v4::net_label(acl_net_v4::key(0, 0), 3);
     let net = acl_net_v4::net_label(acl_net_v4::key(0x0a00_0000, 8), 4);
     assert!(rows(&mut backend, acl_settings::TABLE).await.is_empty());

@@ -11,6 +11,7 @@ const POLICY_ONLY: Semantics = Semantics {
     http: HttpHandling::Refuse,
     policy_only: true,
     node: Node::UNKNOWN,
+    limits: true,
 };
 
 /// An endpoint whose profile allows everything.
