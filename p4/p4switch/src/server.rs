@@ -51,11 +51,11 @@ pub(crate) fn spawn(server: Server) -> Result<JoinHandle<()>, StartError> {
     }
     // It is the only service, and without a router before it each request is a little cheaper.
     let service = Front::new(service);
-    // One worker: workers that wake each other cost more than they bring at this work. Large
-    // requests step aside (`block_in_place`), so that streams are served meanwhile.
-    let runtime = Builder::new_multi_thread()
-        .worker_threads(1)
-        .thread_name("p4switch-grpc")
+    // One thread: threads that wake each other cost more than they bring at this work. Tasks take their
+    // turns, so the answers to requests that came together leave together. Large requests step aside
+    // (`spawn_blocking`), so that streams are served meanwhile.
+    let runtime = Builder::new_current_thread()
+        .thread_name("p4switch-work")
         .enable_all()
         .build()
         .map_err(StartError::System)?;
@@ -68,7 +68,7 @@ pub(crate) fn spawn(server: Server) -> Result<JoinHandle<()>, StartError> {
     };
     let incoming = TcpIncoming::from(incoming).with_nodelay(Some(true));
     std::thread::Builder::new()
-        .name("p4switch-serve".to_owned())
+        .name("p4switch-grpc".to_owned())
         .spawn(move || {
             runtime.block_on(async move {
                 let (draining, drain) = oneshot::channel();

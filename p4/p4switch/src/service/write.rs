@@ -1,24 +1,27 @@
 //! `Write` (P4Runtime 12).
 
+use std::sync::Arc;
+
 use p4runtime_proto::{
     encode_update_errors,
     p4::v1::{Update, WriteResponse, write_request},
 };
-use tokio::{sync::oneshot, task::block_in_place};
+use tokio::{sync::oneshot, task::spawn_blocking};
 use tonic::Status;
 
 use super::{
     Inner,
     front::part,
-    request::{Head, RawWrite},
+    request::{Head, RawWrite, Updates},
 };
 use crate::{
     arbitration::RoleName,
     control::{Atomicity, Stopped, Write},
     failure::Failure,
+    operation::Operation,
     pipeline::Pipeline,
     roles::Access,
-    translate,
+    translate::{self, Ports},
 };
 
 /// Updates of one request; so many in the engine's terms are some hundred megabytes.
@@ -60,25 +63,13 @@ impl Inner {
                 "The request has {total} updates; {UPDATES} are the most"
             )));
         }
-        let translate = |update: Update| {
-            if !access.is_full() {
-                permitted(&pipeline, &access, &update)?;
-            }
-            translate::update(&pipeline, self.ports, update)
+        let mut updates = Translated {
+            request: updates.clone(),
+            updates,
+            pipeline: Arc::clone(&pipeline),
+            access,
+            ports: self.ports,
         };
-        let request = updates.clone();
-        let mut updates = updates.map(|update| {
-            if access.is_full()
-                && let Some(plain) = translate::plain(&pipeline, request.bytes(&update))
-            {
-                return Ok(plain);
-            }
-            // One that is no such message fails alone.
-            let update = part(request.cut(update), "An update");
-            update
-                .map_err(|status| Failure::invalid(status.message()))
-                .and_then(translate)
-        });
         let (reply, answer) = oneshot::channel();
         let write = |updates, more| Write {
             generation: pipeline.generation,
@@ -93,21 +84,22 @@ impl Inner {
             let (pieces, more) = std::sync::mpsc::channel();
             let first = updates.by_ref().take(PIECE).collect();
             self.control.write(write(first, Some(more))).await?;
-            let rest = || {
+            let control = self.control.clone();
+            let rest = move || {
                 loop {
                     let piece: Vec<_> = updates.by_ref().take(PIECE).collect();
                     // Fails if the switch stops; the answer does not come then either.
                     if piece.is_empty() || pieces.send(piece).is_err() {
                         break;
                     }
-                    self.control.proceed();
+                    control.proceed();
                 }
+                drop(pieces);
+                control.proceed();
             };
-            stand_aside(total, rest);
-            drop(pieces);
-            self.control.proceed();
+            stand_aside(total, rest).await?;
         } else {
-            let all = stand_aside(total, || updates.collect());
+            let all = stand_aside(total, move || updates.collect()).await?;
             self.control.write(write(all, None)).await?;
         }
         let failed = answer.await.map_err(|_| Stopped)??;
@@ -136,11 +128,51 @@ fn permitted(pipeline: &Pipeline, access: &Access, update: &Update) -> Result<()
     }))
 }
 
-/// Does the work; if it is much, without keeping others from theirs.
-fn stand_aside<T>(updates: usize, work: impl FnOnce() -> T) -> T {
-    if updates > LARGE {
-        block_in_place(work)
-    } else {
-        work()
+/// The updates of a request in the engine's terms.
+struct Translated {
+    updates: Updates,
+    /// The same, for their bytes.
+    request: Updates,
+    pipeline: Arc<Pipeline>,
+    access: Access,
+    ports: Ports,
+}
+
+impl Iterator for Translated {
+    type Item = Result<Operation, Failure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let update = self.updates.next()?;
+        if self.access.is_full()
+            && let Some(plain) = translate::plain(&self.pipeline, self.request.bytes(&update))
+        {
+            return Some(Ok(plain));
+        }
+        // One that is no such message fails alone.
+        let update = part(self.request.cut(update), "An update");
+        let update = update.map_err(|status| Failure::invalid(status.message()));
+        Some(update.and_then(|update: Update| {
+            if !self.access.is_full() {
+                permitted(&self.pipeline, &self.access, &update)?;
+            }
+            translate::update(&self.pipeline, self.ports, update)
+        }))
     }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.updates.size_hint()
+    }
+}
+
+/// Does the work; if it is much, elsewhere, so that others are served meanwhile.
+async fn stand_aside<T: Send + 'static>(
+    updates: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Status> {
+    if updates <= LARGE {
+        return Ok(work());
+    }
+    let done = spawn_blocking(work).await;
+    // The runtime ends with the switch.
+    done.map_err(|_| Stopped.into())
 }
