@@ -89,7 +89,7 @@ fn positive(value: i64) -> Option<NonZeroU64> {
 }
 
 fn in_bytes(bits: NonZeroU64) -> NonZeroU64 {
-    bits.div_ceil(NonZeroU64::new(8).unwrap_or(NonZeroU64::MIN))
+    NonZeroU64::new(bits.get().div_ceil(8)).unwrap_or(NonZeroU64::MIN)
 }
 
 #[cfg(test)]
