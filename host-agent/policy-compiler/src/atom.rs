@@ -20,6 +20,10 @@ pub(crate) enum AtomKey {
     Net(IpNet),
     /// A set of (address, protocol, port).
     Ports(IpSetId),
+    /// A set of addresses and CIDRs as it is after the change under way ([`crate::ahead`]).
+    NextSet(IpSetId),
+    /// The same of a set of (address, protocol, port).
+    NextPorts(IpSetId),
 }
 
 impl fmt::Display for AtomKey {
@@ -28,6 +32,8 @@ impl fmt::Display for AtomKey {
             Self::Set(id) => write!(f, "set {id}"),
             Self::Net(net) => write!(f, "net {net}"),
             Self::Ports(id) => write!(f, "ports {id}"),
+            Self::NextSet(id) => write!(f, "next set {id}"),
+            Self::NextPorts(id) => write!(f, "next ports {id}"),
         }
     }
 }
@@ -50,6 +56,14 @@ impl AtomKey {
             }
             Self::Ports(id) => {
                 hash = Fingerprint::new("ports");
+                hash.text(id.as_str());
+            }
+            Self::NextSet(id) => {
+                hash = Fingerprint::new("next set");
+                hash.text(id.as_str());
+            }
+            Self::NextPorts(id) => {
+                hash = Fingerprint::new("next ports");
                 hash.text(id.as_str());
             }
         }
@@ -149,6 +163,10 @@ impl Atoms {
 
     /// Whether the atom is about a port too.
     pub(crate) fn is_ports(&self, index: u32) -> bool {
-        index != NONE && matches!(self.all[index].key, AtomKey::Ports(_))
+        index != NONE
+            && matches!(
+                self.all[index].key,
+                AtomKey::Ports(_) | AtomKey::NextPorts(_)
+            )
     }
 }

@@ -1,5 +1,6 @@
 //! The compiler: what it holds, and what can be asked of it.
 
+mod ahead;
 mod commit;
 mod endpoints;
 mod legs;
@@ -70,6 +71,8 @@ pub struct Compiler {
     /// Which endpoint has a port. Two may name one interface while one takes over from the other.
     port_owner: BTreeMap<u16, WorkloadId>,
     own_ports: OwnPorts,
+    /// Sets of which legs ask the next version: see [`ahead`].
+    ahead: BTreeSet<IpSetId>,
     site: Option<Site>,
     site_rows: SiteRows,
     refusals: Vec<Refusal>,
@@ -107,6 +110,7 @@ impl Compiler {
             host_view: HostView::default(),
             port_owner: BTreeMap::new(),
             own_ports: OwnPorts::default(),
+            ahead: BTreeSet::new(),
             site: None,
             site_rows: SiteRows::default(),
             refusals: Vec::new(),
@@ -179,7 +183,7 @@ impl Compiler {
             return Ok(Commit::default());
         }
         self.semantics.node = site.node();
-        let done = self.commit_changes(model, changes, site);
+        let done = self.commit_in_stages(model, changes, site);
         if done.is_err() {
             self.pending = changes.clone();
         }

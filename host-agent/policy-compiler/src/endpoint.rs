@@ -78,6 +78,8 @@ pub(crate) struct Needs {
     pub sets: BTreeSet<IpSetId>,
     /// Those that are about the endpoint's own side.
     pub local_sets: BTreeSet<IpSetId>,
+    /// Those that are about the other end.
+    pub remote_sets: BTreeSet<IpSetId>,
 }
 
 impl Needs {
@@ -137,6 +139,11 @@ impl Needs {
             for id in sets_of(local) {
                 if !self.local_sets.contains(id) {
                     self.local_sets.insert(id.clone());
+                }
+            }
+            for id in sets_of(remote) {
+                if !self.remote_sets.contains(id) {
+                    self.remote_sets.insert(id.clone());
                 }
             }
             for id in sets_of(local).chain(sets_of(remote)) {

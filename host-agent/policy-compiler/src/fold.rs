@@ -3,6 +3,7 @@
 
 mod host;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -39,6 +40,8 @@ pub(crate) struct Fold<'a> {
     pub local: IpNet,
     /// Ports of local addresses in the sets that were asked for so far.
     pub own_ports: &'a mut OwnPorts,
+    /// Sets of which the remote side is asked as it is after the change under way.
+    pub ahead: &'a BTreeSet<IpSetId>,
     /// Whether the local address is in a set.
     pub asked: HashMap<IpSetId, bool, FixedState>,
 }
@@ -270,8 +273,21 @@ impl Fold<'_> {
             left.nets = self.intern(nets.into_iter().map(AtomKey::Net));
         }
         let not_nets = self.not_nets(&side.not_nets)?;
-        let set = |id: &IpSetId| AtomKey::Set(id.clone());
-        let ports = |id: &IpSetId| AtomKey::Ports(id.clone());
+        let ahead = self.ahead;
+        let set = |id: &IpSetId| {
+            if ahead.contains(id) {
+                AtomKey::NextSet(id.clone())
+            } else {
+                AtomKey::Set(id.clone())
+            }
+        };
+        let ports = |id: &IpSetId| {
+            if ahead.contains(id) {
+                AtomKey::NextPorts(id.clone())
+            } else {
+                AtomKey::Ports(id.clone())
+            }
+        };
         let all = side.sets.iter().map(set);
         left.all = self.intern(all.chain(side.ip_port_sets.iter().map(ports)));
         let none = not_nets.into_iter().map(AtomKey::Net);

@@ -6,6 +6,7 @@ use p4_tables::schema;
 use policy_model::{ChangeSet, PolicyModel, WorkloadId};
 use table_model::TableId;
 
+use super::ahead::Stage;
 use super::phases::{self, Changes};
 use super::{Commit, Compiler};
 use crate::endpoint::{Endpoint, Owner, concerns};
@@ -30,7 +31,8 @@ impl Compiler {
         model: &PolicyModel,
         changes: &ChangeSet,
         site: &Site,
-    ) -> Result<Commit, CompileError> {
+        stage: &Stage,
+    ) -> Result<(Commit, BTreeSet<Owner>), CompileError> {
         let everything = self.everything;
         let moved = everything || self.site.as_ref() != Some(site);
         let mut journal = Journal::default();
@@ -46,7 +48,17 @@ impl Compiler {
             port_owner: None,
             host_view: None,
         };
-        let dirty = self.dirty(model, changes, site, moved, &mut before);
+        let mut dirty = self.dirty(model, changes, site, moved, &mut before);
+        let nothing = BTreeSet::new();
+        let held = match stage {
+            Stage::Ahead => &self.ahead,
+            Stage::Whole => &nothing,
+            Stage::Settle(owners) => {
+                dirty.extend(owners.iter().cloned());
+                &nothing
+            }
+        };
+        let held = held.clone();
 
         // Legs: new ones are counted before old ones are counted off.
         for id in &dirty {
@@ -75,7 +87,7 @@ impl Compiler {
         for ((plane, left), atoms) in self.planes.iter_mut().zip(&left).zip(&mut atoms) {
             *atoms = plane.plan_atoms(left);
             let (load, unload) = &*atoms;
-            let mut edits = plane.member_edits(model, changes, (load, unload), everything);
+            let mut edits = plane.member_edits(model, changes, (load, unload), &held, everything);
             plane.edit_nets(edits.net_gains, &mut journal);
             plane.widen_hosts(&edits.hosts, &mut journal);
             drop(std::mem::take(&mut edits.hosts));
@@ -113,17 +125,18 @@ impl Compiler {
         } else {
             model.refusals_after(&self.refusals, changes, &self.semantics)
         };
-        Ok(Commit {
+        let commit = Commit {
             phases,
             refusals: self.refusals.clone(),
             touched: dirty
-                .into_iter()
+                .iter()
                 .filter_map(|owner| match owner {
-                    Owner::Workload(id) => Some(id),
+                    Owner::Workload(id) => Some(id.clone()),
                     Owner::Node => None,
                 })
                 .collect(),
-        })
+        };
+        Ok((commit, dirty))
     }
 
     /// Endpoints whose legs or pointers may be others now.

@@ -139,6 +139,7 @@ impl<'a> Legs<'a> {
             policies,
             local: self.local,
             own_ports: &mut compiler.own_ports,
+            ahead: &compiler.ahead,
             asked: std::mem::take(&mut self.asked),
         };
         let section = fold(&mut folding);

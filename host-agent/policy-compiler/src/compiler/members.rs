@@ -1,6 +1,6 @@
 //! From changed members to edits of addresses and nets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 use policy_model::{ChangeSet, IpSet, IpSetId, Member, Members, PolicyModel};
@@ -25,12 +25,13 @@ pub(super) struct MemberEdits {
 
 impl Plane {
     /// All members of the atoms that are loaded now, what changed at those that stay, and all
-    /// members that hosts have of atoms that are unloaded.
+    /// members that hosts have of atoms that are unloaded. Changes of the sets in `held` wait.
     pub(super) fn member_edits(
         &self,
         model: &PolicyModel,
         changes: &ChangeSet,
         (load, unload): (&[u32], &[u32]),
+        held: &BTreeSet<IpSetId>,
         everything: bool,
     ) -> MemberEdits {
         let mut edits = MemberEdits::default();
@@ -69,6 +70,9 @@ impl Plane {
                 self.old_hosts(model, changes, *atom, &mut edits.unloaded_hosts);
             }
             for (id, members) in &changes.members {
+                if held.contains(id) {
+                    continue;
+                }
                 let set = model.ip_set(id);
                 for key in [AtomKey::Set(id.clone()), AtomKey::Ports(id.clone())] {
                     let Some(atom) = self.atoms.find(&key).filter(stays) else {
@@ -91,9 +95,10 @@ impl Plane {
     /// How many edits there will be at the most, unless everything is looked at.
     fn edit_count(&self, model: &PolicyModel, changes: &ChangeSet, load: &[u32]) -> usize {
         let of_atom = |atom: &u32| match &self.atoms.all[*atom].key {
-            AtomKey::Set(id) | AtomKey::Ports(id) => {
-                model.ip_set(id).map_or(0, |set| set.members.len())
-            }
+            AtomKey::Set(id)
+            | AtomKey::Ports(id)
+            | AtomKey::NextSet(id)
+            | AtomKey::NextPorts(id) => model.ip_set(id).map_or(0, |set| set.members.len()),
             AtomKey::Net(_) => 1,
         };
         let loaded = load.iter().map(of_atom).sum::<usize>();
@@ -117,7 +122,10 @@ impl Plane {
         let key = &self.atoms.all[atom].key;
         let mut old = MemberEdits::default();
         match key {
-            AtomKey::Set(id) | AtomKey::Ports(id) => {
+            AtomKey::Set(id)
+            | AtomKey::Ports(id)
+            | AtomKey::NextSet(id)
+            | AtomKey::NextPorts(id) => {
                 let now = model.ip_set(id).map(|set| &set.members);
                 let changed = changes.members.get(id);
                 let stayed = |member: &Member| !changed.is_some_and(|all| all.contains(member));
@@ -141,7 +149,10 @@ impl Plane {
             }
         };
         match key {
-            AtomKey::Set(id) | AtomKey::Ports(id) => members(model.ip_set(id), edits),
+            AtomKey::Set(id)
+            | AtomKey::Ports(id)
+            | AtomKey::NextSet(id)
+            | AtomKey::NextPorts(id) => members(model.ip_set(id), edits),
             AtomKey::Net(net) => self.net(atom, net, true, edits),
         }
     }
@@ -156,11 +167,11 @@ impl Plane {
         edits: &mut MemberEdits,
     ) {
         match (key, member) {
-            (AtomKey::Set(_) | AtomKey::Net(_), Member::Net(net)) => {
+            (AtomKey::Set(_) | AtomKey::NextSet(_) | AtomKey::Net(_), Member::Net(net)) => {
                 self.net(atom, net, present, edits);
             }
             (
-                AtomKey::Ports(_),
+                AtomKey::Ports(_) | AtomKey::NextPorts(_),
                 Member::Port {
                     addr,
                     protocol,
@@ -173,8 +184,8 @@ impl Plane {
                     edits.hosts.push(HostEdit::new(key, atom, present));
                 }
             }
-            (AtomKey::Set(_) | AtomKey::Net(_), Member::Port { .. })
-            | (AtomKey::Ports(_), Member::Net(_)) => {}
+            (AtomKey::Set(_) | AtomKey::NextSet(_) | AtomKey::Net(_), Member::Port { .. })
+            | (AtomKey::Ports(_) | AtomKey::NextPorts(_), Member::Net(_)) => {}
         }
     }
 
