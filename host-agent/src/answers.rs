@@ -311,8 +311,6 @@ impl HostApi for Answers {
                         .to_owned(),
                 ));
             }
-            let mut semantics = agent.config.semantics.clone();
-            semantics.node = agent.site.node();
             let Some(compiler) = &agent.compiler else {
                 return Err(HostRefused::Unavailable(
                     "nothing is compiled yet: the DPU's capabilities are not known".to_owned(),
@@ -320,7 +318,7 @@ impl HostApi for Answers {
             };
             Ok(verdict::explain(
                 &agent.model,
-                &semantics,
+                &agent.config.semantics,
                 compiler,
                 &agent.site,
                 &flow,

@@ -35,7 +35,11 @@ pub(crate) fn explain(
     site: &Site,
     flow: &Flow,
 ) -> Explained {
-    let verdict = evaluate(model, semantics, flow);
+    let semantics = Semantics {
+        node: site.node(),
+        ..semantics.clone()
+    };
+    let verdict = evaluate(model, &semantics, flow);
     let walker = Walker::new(compiler.snapshot());
     let uplink = site.uplink.as_ref().map_or(u16::MAX, |uplink| uplink.port);
     let ingress_port = walker.ingress_port(flow, uplink);

@@ -181,8 +181,10 @@ fn rule_5_the_evaluator_and_the_compiler_share_the_model_and_nothing_else() {
             "policy_model::Leg",
             "policy_model::Step",
         ] {
+            // Not as the end of another name.
+            let mut places = line.match_indices(word).map(|(at, _)| &line[..at]);
             assert!(
-                !line.contains(word),
+                places.all(|before| before.ends_with(char::is_alphanumeric)),
                 "{}:{number} uses the evaluator's {word}",
                 path.display()
             );
