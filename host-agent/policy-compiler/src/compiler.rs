@@ -64,8 +64,8 @@ pub struct Compiler {
     endpoints: BTreeMap<Owner, Endpoint>,
     by_policy: BTreeMap<PolicyId, BTreeSet<Owner>>,
     by_profile: BTreeMap<ProfileId, BTreeSet<Owner>>,
-    by_set: BTreeMap<IpSetId, BTreeSet<Owner>>,
     by_local_set: BTreeMap<IpSetId, BTreeSet<Owner>>,
+    by_remote_set: BTreeMap<IpSetId, BTreeSet<Owner>>,
     /// What legs depend on of host endpoints.
     host_view: HostView,
     /// Which endpoint has a port. Two may name one interface while one takes over from the other.
@@ -105,8 +105,8 @@ impl Compiler {
             endpoints: BTreeMap::new(),
             by_policy: BTreeMap::new(),
             by_profile: BTreeMap::new(),
-            by_set: BTreeMap::new(),
             by_local_set: BTreeMap::new(),
+            by_remote_set: BTreeMap::new(),
             host_view: HostView::default(),
             port_owner: BTreeMap::new(),
             own_ports: OwnPorts::default(),

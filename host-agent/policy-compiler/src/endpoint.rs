@@ -74,11 +74,9 @@ pub(crate) struct Endpoint {
 pub(crate) struct Needs {
     pub policies: BTreeSet<PolicyId>,
     pub profiles: BTreeSet<ProfileId>,
-    /// Sets that the rules name.
-    pub sets: BTreeSet<IpSetId>,
-    /// Those that are about the endpoint's own side.
+    /// Sets that the rules ask of the endpoint's own side.
     pub local_sets: BTreeSet<IpSetId>,
-    /// Those that are about the other end.
+    /// Sets that they ask of the other end.
     pub remote_sets: BTreeSet<IpSetId>,
 }
 
@@ -144,11 +142,6 @@ impl Needs {
             for id in sets_of(remote) {
                 if !self.remote_sets.contains(id) {
                     self.remote_sets.insert(id.clone());
-                }
-            }
-            for id in sets_of(local).chain(sets_of(remote)) {
-                if !self.sets.contains(id) {
-                    self.sets.insert(id.clone());
                 }
             }
         }

@@ -1,6 +1,5 @@
-//! The list of faults, and its page for people.
+//! The list of faults.
 
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -63,24 +62,4 @@ pub(crate) fn read(root: &Path) -> Result<Vec<Mutant>, ListError> {
     })?;
     let list: List = toml::from_str(&text).map_err(|source| ListError::Parse { path, source })?;
     Ok(list.mutant)
-}
-
-/// The page in the book.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "the page is checked in; a test keeps it true")
-)]
-pub(crate) fn page(mutants: &[Mutant]) -> String {
-    let mut page = String::from(
-        "# Would the tests notice?\n\n\
-         `cargo testbed mutants` puts these faults into a copy of the workspace, one at a time, and \
-         runs the tests\nthat should catch them. It exits with 0 only if all are caught. The ordinary \
-         test run checks that each\nfault still has its place in the source.\n\n\
-         | Fault | Where | Caught by the tests of |\n|---|---|---|\n",
-    );
-    for mutant in mutants {
-        let packages = mutant.packages.join(", ");
-        let _ = writeln!(page, "| {} | `{}` | {packages} |", mutant.name, mutant.file);
-    }
-    page
 }

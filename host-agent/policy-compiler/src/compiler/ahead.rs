@@ -12,8 +12,9 @@
 //! 2. The set's members change. Nobody who was moved in stage 1 looks.
 //! 3. The endpoints are compiled as they stay, and the next version goes.
 //!
-//! That writes a label for each member of the set twice, and is rare: policies of Kubernetes ask
-//! sets of the remote end only.
+//! That writes a label for each member of the set twice and works on a copy of the compiler, to which
+//! a stage that does not fit leads back. It is rare: policies of Kubernetes ask sets of the remote end
+//! only.
 
 use std::collections::BTreeSet;
 

@@ -49,16 +49,14 @@ impl Compiler {
             host_view: None,
         };
         let mut dirty = self.dirty(model, changes, site, moved, &mut before);
-        let nothing = BTreeSet::new();
+        // Sets whose members wait for the next stage.
         let held = match stage {
-            Stage::Ahead => &self.ahead,
-            Stage::Whole => &nothing,
-            Stage::Settle(owners) => {
-                dirty.extend(owners.iter().cloned());
-                &nothing
-            }
+            Stage::Ahead => self.ahead.clone(),
+            Stage::Whole | Stage::Settle(_) => BTreeSet::new(),
         };
-        let held = held.clone();
+        if let Stage::Settle(owners) = stage {
+            dirty.extend(owners.iter().cloned());
+        }
 
         // Legs: new ones are counted before old ones are counted off.
         for id in &dirty {
@@ -177,8 +175,10 @@ impl Compiler {
             .iter()
             .flat_map(|id| self.by_profile.get(id));
         dirty.extend(by_profile.flatten().cloned());
-        let by_set = changes.sets.iter().flat_map(|id| self.by_set.get(id));
-        dirty.extend(by_set.flatten().cloned());
+        for index in [&self.by_local_set, &self.by_remote_set] {
+            let by_set = changes.sets.iter().flat_map(|id| index.get(id));
+            dirty.extend(by_set.flatten().cloned());
+        }
         for (set, members) in &changes.members {
             for id in self.by_local_set.get(set).into_iter().flatten() {
                 let locals = self.endpoints.get(id).map(|endpoint| &endpoint.locals);

@@ -256,14 +256,14 @@ impl Compiler {
         if let Some(old) = &old {
             unlink(&mut self.by_policy, &old.needs.policies, id);
             unlink(&mut self.by_profile, &old.needs.profiles, id);
-            unlink(&mut self.by_set, &old.needs.sets, id);
             unlink(&mut self.by_local_set, &old.needs.local_sets, id);
+            unlink(&mut self.by_remote_set, &old.needs.remote_sets, id);
         }
         if let Some(new) = new {
             link(&mut self.by_policy, &new.needs.policies, id);
             link(&mut self.by_profile, &new.needs.profiles, id);
-            link(&mut self.by_set, &new.needs.sets, id);
             link(&mut self.by_local_set, &new.needs.local_sets, id);
+            link(&mut self.by_remote_set, &new.needs.remote_sets, id);
             self.endpoints.insert(id.clone(), new);
         }
         old
